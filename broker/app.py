@@ -1,0 +1,52 @@
+"""The Celery app: its queues, its tasks' names and the settings that make Redis behave."""
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+#: A task's name and its queue, by the kind of job whose chunks it works on.
+TASKS = {"score": "reviewmill.score_chunk", "finetune": "reviewmill.train_chunk"}
+QUEUES = {"score": "score", "finetune": "train"}
+#: Celery on Redis serves the lower number first.
+PRIORITIES = {"high": 0, "normal": 3, "low": 6}
+
+#: A backstop only: the sweep rings a lost chunk again within seconds, from SQL. It must be longer
+#: than the longest chunk, because Redis then hands the message out a second time.
+_VISIBILITY_TIMEOUT_S = 6 * 3600
+#: Without it a publish on a half-open connection blocks for ever.
+_SOCKET_TIMEOUT_S = 15
+_CONNECT_TIMEOUT_S = 3
+
+
+def make_app(url: str) -> Celery:
+    """A Celery app on the Redis at `url`, with the two queues `score` and `train` and no result backend."""
+    app = Celery("reviewmill", broker=url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_create_missing_queues=False,
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES.values()],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options=_transport_options(),
+    )
+    return app
+
+
+def _transport_options() -> dict[str, object]:
+    return {
+        "global_keyprefix": "reviewmill:",
+        "visibility_timeout": _VISIBILITY_TIMEOUT_S,
+        "unacked_restore_interval": 30,
+        "socket_timeout": _SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        "queue_order_strategy": "priority",
+    }

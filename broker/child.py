@@ -1,0 +1,39 @@
+"""Child processes that never outlive their parent."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: prctl(2): ask the kernel for a signal when the parent dies.
+_PR_SET_PDEATHSIG = 1
+
+
+def start_child(
+    command: Sequence[str], log_file: Path | None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process that gets SIGTERM when this one dies, however it dies (on Linux).
+
+    With a log file its output is added there; without, it shares this process's.
+    """
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    parent = os.getpid()
+
+    def prepare() -> None:
+        # Runs between fork and exec, where only calls that take no lock are safe.
+        if library is not None:
+            library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    env = {**os.environ, **(environment or {})}
+    if log_file is None:
+        return subprocess.Popen(command, env=env, preexec_fn=prepare)  # noqa: PLW1509, S603
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("ab") as log:
+        return subprocess.Popen(  # noqa: PLW1509, S603
+            command, env=env, preexec_fn=prepare, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )

@@ -1,0 +1,13 @@
+"""What can go wrong in the broker room. Every message is one line for a person."""
+
+
+class BrokerError(Exception):
+    """The broker could not do what was asked."""
+
+
+class RedisUnreachable(BrokerError):
+    """No Redis answers at the URL of the settings."""
+
+
+class RedisMissing(BrokerError):
+    """There is no Redis server on this machine to start."""

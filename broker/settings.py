@@ -1,0 +1,57 @@
+"""Settings of the broker room."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from platformdirs import user_data_dir
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: The operating system's limit on the path of a unix socket is 108 bytes on Linux, 104 on macOS.
+_LONGEST_SOCKET_PATH = 100
+
+
+class BrokerSettings(BaseSettings):
+    """Where the doorbell hangs."""
+
+    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    home: Path = Field(
+        default_factory=lambda: Path(user_data_dir("reviewmill")),
+        description="Folder of the default database, the models and the embedded stack.",
+    )
+    redis_url: str = Field(
+        default="",
+        description="redis://[:PASSWORD@]HOST:PORT/DB, rediss:// for TLS. Empty: the embedded stack.",
+    )
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether commands start a stack of their own."""
+        return not self.redis_url
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and locks of the embedded stack."""
+        return self.home.absolute() / "run"
+
+    @property
+    def log_file(self) -> Path:
+        """What the embedded stack logs."""
+        return self.home.absolute() / "logs" / "stack.log"
+
+    @property
+    def socket(self) -> Path:
+        """The embedded server's unix socket, in a private folder of a shorter name where the home's is too long."""
+        path = self.run_dir / "redis.sock"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"reviewmill-{os.getuid()}-{digest}" / "redis.sock"
+
+    @property
+    def url(self) -> str:
+        """The Celery URL in force."""
+        return self.redis_url or f"redis+socket://{self.socket}"

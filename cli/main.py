@@ -1,0 +1,91 @@
+"""The command `reviewmill`: finds the command's file, and turns what goes wrong into one line."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+#: Each command, the file that holds it, and its line in the help. The files are imported only when
+#: their command runs, so that the help appears at once.
+COMMANDS = {
+    "demo": ("cli.demo", "Fine-tune on real reviews and score 2,000 more: a tour in a few minutes."),
+    "score": ("cli.score", "Score every review of a source."),
+    "finetune": ("cli.finetune", "Fine-tune a classifier on labelled reviews."),
+    "jobs": ("cli.jobs", "List, show, watch and cancel jobs."),
+    "results": ("cli.results", "Ask for predictions."),
+    "models": ("cli.models", "List, show and add models."),
+    "up": ("cli.up", "Keep the embedded stack running."),
+    "worker": ("cli.worker", "Work on jobs, one process a device."),
+    "db": ("cli.database", "Look after the database."),
+}
+
+#: The command was wrong, as in the contract of exit codes; a job that failed or was cancelled is 1.
+WRONG = 2
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in files of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's file and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        return import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("reviewmill"), prog_name="reviewmill")
+def reviewmill() -> None:
+    """Classify reviews in bulk with transformer models, and keep every probability in SQL."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code: 0 done, 1 the job failed or was cancelled, 2 the command was wrong."""
+    _log_to_stderr()
+    try:
+        code = reviewmill.main(args=arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(WRONG)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output, `head` perhaps, has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(WRONG)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a room said this to a person, rather than a fault of the program."""
+    roots = {"ProducerError", "DatabaseError", "BrokerError", "WorkerError"}
+    rooms = {"producer", "db", "broker", "worker"}
+    return any(
+        cls.__name__ in roots and cls.__module__.partition(".")[0] in rooms for cls in type(error).__mro__
+    )
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s: %(message)s")
+
+
+if __name__ == "__main__":
+    main()

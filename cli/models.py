@@ -1,0 +1,62 @@
+"""`reviewmill models`: the registry."""
+
+from dataclasses import asdict
+
+import click
+
+from cli.output import json_option, notes, print_facts, print_json, print_table, say
+from db.registry import find_model, list_models
+from db.schema import open_database
+from producer.checkpoints import add_from
+
+
+@click.group("models")
+def command() -> None:
+    """List, show and add models."""
+
+
+@command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """Every version of every model."""
+    with open_database().read() as connection:
+        models = list_models(connection)
+    if as_json:
+        print_json([asdict(model) for model in models])
+    elif not models:
+        notes.print("There are no models yet; fine-tune one, or add one with `reviewmill models add`.")
+    else:
+        columns = ("model", "kind", "family", "base", "labels", "tokens", "created")
+        rows = [
+            (one.reference, one.kind, one.family, one.base, ", ".join(one.labels), one.max_tokens, one.created_at)
+            for one in models
+        ]
+        print_table(columns, rows, numbers=("tokens",))
+
+
+@command.command("show")
+@click.argument("model")
+@json_option
+def show_command(model: str, as_json: bool) -> None:
+    """Everything about one version: NAME (the newest), NAME@VERSION or NAME@ALIAS."""
+    with open_database().read() as connection:
+        found = find_model(connection, model)
+    if as_json:
+        print_json(asdict(found))
+        return
+    facts = asdict(found)
+    metrics = facts.pop("metrics")
+    print_facts(facts | metrics)
+
+
+@command.command("add")
+@click.argument("source")
+@click.option("--name", required=True, help="Name in the registry.")
+@json_option
+def add_command(source: str, name: str, as_json: bool) -> None:
+    """Register a checkpoint: a directory with config.json and safetensors, or a hub id."""
+    added = add_from(open_database(), source, name)
+    if as_json:
+        print_json(asdict(added))
+    else:
+        say(f"{added.reference}: {added.family}, labels {', '.join(added.labels)}")

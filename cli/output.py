@@ -1,0 +1,96 @@
+"""What commands print: tables and words for people, JSON documents for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Words, bars and notes; standard output is for answers.
+notes = Console(stderr=True, highlight=False)
+answers = Console(highlight=False)
+#: No column but the last shrinks below its widest cell, or this.
+_WIDEST_KEPT = 28
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document; times in ISO form with their zone."""
+    click.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
+
+
+def to_json(document: Any) -> str:
+    """A JSON document on one line."""
+    return json.dumps(document, default=_plain, ensure_ascii=False)
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    numbers: Sequence[str] = (),
+    file: TextIO | None = None,
+) -> None:
+    """Print a table that fits the terminal: the last column gives way first. Columns in `numbers` are set right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    cells = [[_cell(value) for value in row] for row in rows]
+    for at, name in enumerate(columns):
+        widest = max((row[at].cell_len for row in cells), default=0)
+        table.add_column(
+            name,
+            justify="right" if name in numbers else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=None if at == len(columns) - 1 else min(max(widest, len(name)), _WIDEST_KEPT),
+        )
+    for row in cells:
+        table.add_row(*row)
+    (answers if file is None else Console(file=file, highlight=False)).print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print names and values, one a line; what is empty is left out."""
+    for name, value in facts.items():
+        if value not in (None, "", [], {}):
+            answers.print(f"{name:22}{_fact(value)}", markup=False, soft_wrap=True)
+
+
+def say(words: str) -> None:
+    """Print a sentence of an answer; the terminal breaks it where it likes."""
+    answers.print(words, markup=False, soft_wrap=True)
+
+
+def local_time(moment: datetime | None) -> str:
+    """A time as people here read it."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def one_line(text: str, length: int = 120) -> str:
+    """A text on one line, cut to a length."""
+    line = " ".join(text.replace("<br />", " ").split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, datetime):
+        return local_time(value)
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return str(value)
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, datetime):
+        value = local_time(value)
+    # Not markup: a review may hold square brackets.
+    return Text("" if value is None else str(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,119 @@
+"""`reviewmill results`: ask for predictions."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from cli.output import notes, one_line, print_table, to_json
+from db.errors import DatabaseError
+from db.registry import find_model
+from db.results import Result, ResultFilter, find_results
+from db.schema import open_database
+
+_PROBABILITY = click.FloatRange(0, 1)
+#: A table is for eyes; the other formats give everything unless told otherwise.
+_TABLE_ROWS = 20
+
+
+@click.command("results")
+@click.option("--job", type=click.IntRange(min=1), metavar="ID", help="Reviews of this job.")
+@click.option("--model", metavar="M", help="NAME, NAME@VERSION or NAME@ALIAS.")
+@click.option("--label", metavar="L", help="Reviews that got this label.")
+@click.option("--min-probability", type=_PROBABILITY, metavar="P", help="Lowest probability of the label given.")
+@click.option("--max-probability", type=_PROBABILITY, metavar="P", help="Highest probability of the label given.")
+@click.option("--uncertain", type=click.IntRange(min=1), metavar="N", help="The N least certain, least first.")
+@click.option("--since", type=click.DateTime(), metavar="T", help="Scored at or after this local time.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N")
+@click.option("--format", "format_", type=click.Choice(["table", "csv", "jsonl", "json"]), default="table")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+def command(
+    job: int | None,
+    model: str | None,
+    since: datetime | None,
+    limit: int | None,
+    format_: str,
+    as_json: bool,
+    output: Path | None,
+    **narrowing: Any,
+) -> None:
+    """Print predictions, with every label's probability, as a table, csv, jsonl or json."""
+    format_ = "json" if as_json else format_
+    if limit is None and format_ == "table":
+        limit = _TABLE_ROWS
+    with open_database().read() as connection:
+        model_id = find_model(connection, model).id if model else None
+        # A naive time given by a person is a local one.
+        moment = since.astimezone(UTC) if since else None
+        wanted = ResultFilter(job_id=job, model_id=model_id, since=moment, limit=limit, **narrowing)
+        results = find_results(connection, wanted)
+        with _opened(output) as file:
+            _WRITERS[format_](results, file)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        return
+    # Written beside its place and renamed, so that a file of that name is always a whole one.
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        partial.replace(output)
+    except OSError as error:
+        raise DatabaseError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_table(results: Iterable[Result], file: TextIO) -> None:
+    rows = [
+        (one.external_id, one.label, f"{one.score:.4f}", one.model, one_line(one.text)) for one in results
+    ]
+    if not rows:
+        notes.print("No predictions match.")
+    else:
+        print_table(("id", "label", "score", "model", "text"), rows, numbers=("score",), file=file)
+
+
+def _write_csv(results: Iterable[Result], file: TextIO) -> None:
+    writer = csv.writer(file)
+    for number, one in enumerate(results):
+        document = _document(one)
+        if number == 0:
+            writer.writerow(document)
+        document["probabilities"] = to_json(document["probabilities"])
+        writer.writerow(document.values())
+
+
+def _write_jsonl(results: Iterable[Result], file: TextIO) -> None:
+    for one in results:
+        file.write(to_json(_document(one)) + "\n")
+
+
+def _write_json(results: Iterable[Result], file: TextIO) -> None:
+    file.write("[")
+    for number, one in enumerate(results):
+        file.write((",\n" if number else "\n") + to_json(_document(one)))
+    file.write("\n]\n")
+
+
+def _document(result: Result) -> dict[str, Any]:
+    return asdict(result) | {"scored_at": result.scored_at.isoformat()}
+
+
+_WRITERS: dict[str, Callable[[Iterable[Result], TextIO], None]] = {
+    "table": _write_table,
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+    "json": _write_json,
+}

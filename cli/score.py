@@ -1,0 +1,51 @@
+"""`reviewmill score`: a source of reviews in, predictions in SQL out."""
+
+import click
+from celery import Celery
+
+from cli.output import json_option, notes
+from cli.run_job import run_job
+from db.schema import open_database
+from db.tables import PRIORITIES
+from producer.checkpoints import find_or_add_model
+from producer.enqueue import Doorway
+from producer.rows import Columns, check_columns
+from producer.settings import ProducerSettings
+from producer.sources import open_source
+
+
+@click.command("score")
+@click.argument("source")
+@click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
+@click.option("--id", "id_", metavar="COL", help="Column with your own id; without it the text makes one.")
+@click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
+@click.option("--model", metavar="M", help="NAME, NAME@VERSION, a hub id or a directory.")
+@click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
+@click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
+@json_option
+def command(
+    source: str,
+    text: str,
+    id_: str | None,
+    pair: str | None,
+    model: str | None,
+    priority: str,
+    limit: int | None,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    """Score every review of SOURCE: a .csv or .jsonl file, or demo:imdb[:test], demo:rotten_tomatoes[:test]."""
+    columns = Columns(text=text, id=id_, pair=pair)
+    reviews = open_source(source)
+    check_columns(reviews, columns)
+    database = open_database()
+    # Before any stack starts: a model that is not there costs no waiting.
+    chosen = find_or_add_model(database, model)
+
+    def enqueue(app: Celery | None) -> int:
+        with notes.status("Reading reviews"):
+            doorway = Doorway(database, app, ProducerSettings())
+            return doorway.enqueue_scoring(reviews, columns, chosen, priority=priority, limit=limit)
+
+    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)

@@ -1,0 +1,81 @@
+"""How a job ended, in numbers and in words."""
+
+from typing import Any
+
+from cli.output import print_json, print_table, say
+from db.database import Database
+from db.jobs import JobStatus, refused_rows
+from db.registry import get_model
+from db.results import label_counts
+
+
+def finish(database: Database, job: JobStatus, as_json: bool) -> int:
+    """Print how the job stands and return the command's exit code: 1 for a failed or cancelled job."""
+    if as_json:
+        print_json(outcome(database, job))
+    else:
+        _tell(database, job)
+    return 1 if job.state in ("failed", "cancelled") else 0
+
+
+def outcome(database: Database, job: JobStatus) -> dict[str, Any]:
+    """The numbers of a job, as `--json` prints them. Times in seconds."""
+    seconds = _seconds(job)
+    document: dict[str, Any] = {
+        "job_id": job.id,
+        "state": job.state,
+        "total": job.total,
+        "scored": job.scored,
+        "reused": job.reused,
+        "failed": job.failed,
+        "seconds": seconds,
+    }
+    if job.kind == "score":
+        done = job.scored + job.reused
+        document["reviews_per_second"] = round(done / seconds, 2) if seconds else None
+    elif job.model_id is not None:
+        with database.read() as connection:
+            model = get_model(connection, job.model_id)
+        document |= {"model": model.reference, "path": model.path, "metrics": model.metrics}
+    if job.error:
+        document["error"] = job.error
+    return document
+
+
+def _tell(database: Database, job: JobStatus) -> None:
+    facts = outcome(database, job)
+    if job.state == "failed":
+        say(f"Job {job.id} failed: {job.error}")
+        say(f"More: reviewmill jobs show {job.id}")
+    elif job.kind == "score":
+        _tell_scoring(database, job, facts)
+    elif job.state == "done":
+        accuracy = facts["metrics"].get("validation_accuracy")
+        held_out = f", {accuracy:.1%} right on held-out reviews" if accuracy is not None else ""
+        say(f"Job {job.id} made {facts['model']} in {facts['seconds']} s{held_out}.")
+        say(f"Score with it: reviewmill score SOURCE --text COL --model {facts['model']}")
+    else:
+        say(f"Job {job.id} is {job.state}.")
+
+
+def _tell_scoring(database: Database, job: JobStatus, facts: dict[str, Any]) -> None:
+    speed = f" ({facts['reviews_per_second']:,} reviews/s)" if facts["reviews_per_second"] else ""
+    seconds = f" in {facts['seconds']} s{speed}" if facts["seconds"] is not None else ""
+    say(
+        f"Job {job.id} is {job.state}{seconds}: {job.total:,} rows read, "
+        f"{job.scored:,} scored, {job.reused:,} reused, {job.failed:,} failed."
+    )
+    with database.read() as connection:
+        counts = label_counts(connection, job.id)
+        refused = refused_rows(connection, job.id, limit=3)
+    if counts:
+        print_table(("label", "reviews"), list(counts.items()), numbers=("reviews",))
+    for failure in refused:
+        say(f"  line {failure['row']}: {failure['reason']}")
+    say(f"Ask for them: reviewmill results --job {job.id}")
+
+
+def _seconds(job: JobStatus) -> float | None:
+    if job.finished_at is None:
+        return None
+    return round((job.finished_at - (job.started_at or job.finished_at)).total_seconds(), 2)

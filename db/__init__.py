@@ -1,0 +1,1 @@
+"""The truth: tables, migrations, sessions and every query. Imports no other room."""

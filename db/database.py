@@ -1,0 +1,124 @@
+"""Connections and transactions, the same for SQLite and PostgreSQL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from db.errors import DatabaseError, DatabaseUnreachable
+
+#: How long a SQLite writer waits for another: longer than the longest transaction of ours.
+SQLITE_BUSY_TIMEOUT_MS = 60_000
+#: A server that does not answer in this time is called unreachable.
+CONNECT_TIMEOUT_S = 5
+
+
+class Database:
+    """One database. `read()` and `write()` give a connection inside a transaction.
+
+    A write transaction of SQLite takes the write lock at its start (BEGIN IMMEDIATE), so it never
+    fails halfway for having read first; a read transaction never blocks anybody.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        self.engine = engine
+        self._writer = engine.execution_options(reviewmill_writes=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is a file of ours rather than a server."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def place(self) -> str:
+        """Where the data are, fit to be shown: a file's path, or a URL without its password."""
+        if self.is_sqlite:
+            return str(self.url.database)
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one consistent picture of the database."""
+        with self._speaking_plainly(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes: committed at the end, rolled back on any error."""
+        with self._speaking_plainly(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _speaking_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if isinstance(error.orig, sqlite3.IntegrityError) or "Integrity" in type(error).__name__:
+                raise
+            reason = str(error.orig).strip().splitlines()[0]
+            raise DatabaseUnreachable(f"the database {self.place} cannot be used: {reason}") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            "REVIEWMILL_DATABASE_URL is not a database URL; write sqlite:///FILE "
+            "or postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise DatabaseError(f"{backend} databases are not supported; use sqlite or postgresql")
+    if parsed.database in (None, "", ":memory:"):
+        raise DatabaseError("a SQLite database must be a file that several processes can open")
+    return parsed
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    try:
+        # A pool that checks its connections outlives a restart of the server.
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
+    except NoSuchModuleError as error:
+        raise DatabaseError(f"the database driver is missing: {error}") from error
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    folder = Path(str(url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnreachable(f"the database's folder {folder} cannot be made: {error.strerror}") from error
+    engine = create_engine(url)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver must not open transactions on its own: `_begin_sqlite` does.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode NORMAL survives any crash of ours; after a power cut the last transactions may be
+    # missing, whole, and their chunks are simply done again.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("reviewmill_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,33 @@
+"""What can go wrong in the database room. Every message is one line for a person."""
+
+
+class DatabaseError(Exception):
+    """The database could not do what was asked."""
+
+
+class DatabaseUnreachable(DatabaseError):
+    """No connection to the database can be made, or it was lost."""
+
+
+class SchemaMismatch(DatabaseError):
+    """The tables are not those this version of Reviewmill works with."""
+
+
+class UnknownJob(DatabaseError):
+    """No job has that id."""
+
+
+class UnknownModel(DatabaseError):
+    """No model in the registry answers to that name."""
+
+
+class UnknownLabel(DatabaseError):
+    """A filter names a label that the model does not give."""
+
+
+class CheckpointError(DatabaseError):
+    """A directory is not a checkpoint that can be registered."""
+
+
+class LeaseLost(DatabaseError):
+    """The chunk is no longer held by this attempt: its lease ran out, or it was cancelled."""

@@ -1,0 +1,192 @@
+"""Jobs: made whole or not at all, followed, and settled when their last chunk ends."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, String, cast, func, insert, select, update
+
+from db.clock import utc_now
+from db.errors import UnknownJob
+from db.tables import Chunk, Example, Failure, Job, Model
+
+#: Rows of one INSERT: enough to be fast, few enough to keep memory flat.
+_INSERT_ROWS = 5_000
+FINAL_STATES = ("done", "failed", "cancelled")
+
+
+class RejectedRow(NamedTuple):
+    """A row of the source that was refused while reading."""
+
+    row: int
+    external_id: str | None
+    reason: str
+
+
+class LabelledReview(NamedTuple):
+    """A training example: a stored review, its label and the split it serves in."""
+
+    review_id: int
+    label: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Everything a job starts with. `chunks` are lists of review ids in source order."""
+
+    kind: str
+    params: dict[str, Any]
+    chunks: Sequence[Sequence[int]]
+    model_id: int | None = None
+    priority: str = "normal"
+    rejected: Sequence[RejectedRow] = ()
+    examples: Sequence[LabelledReview] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How far a job is. `scored + reused + failed` reaches `total`; rows refused while reading are `failed`."""
+
+    id: int
+    kind: str
+    state: str
+    model_id: int | None
+    model: str | None
+    params: dict[str, Any]
+    priority: str
+    total: int
+    scored: int
+    reused: int
+    failed: int
+    chunks: int
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL_STATES
+
+
+def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
+    """Store the job with its chunks, examples and refused rows; return its id and its chunks' ids.
+
+    All in the caller's one transaction, so that no reader ever sees half a job. A job whose every
+    row was refused has no chunks and is done at once.
+    """
+    values = {
+        "kind": new.kind,
+        "model_id": new.model_id,
+        "params": new.params,
+        "priority": new.priority,
+        "total": sum(len(ids) for ids in new.chunks) + len(new.rejected),
+        "rejected": len(new.rejected),
+    }
+    job_id = connection.scalar(insert(Job).values(values).returning(Job.id))
+    assert job_id is not None
+    chunks = (
+        {"job_id": job_id, "position": position, "size": len(ids), "review_ids": list(ids)}
+        for position, ids in enumerate(new.chunks)
+    )
+    _insert_many(connection, Chunk, chunks)
+    _insert_many(
+        connection, Failure, ({"job_id": job_id, "stage": "read", **row._asdict()} for row in new.rejected)
+    )
+    _insert_many(connection, Example, ({"job_id": job_id, **example._asdict()} for example in new.examples))
+    settle_job(connection, job_id)
+    ids = connection.scalars(select(Chunk.id).where(Chunk.job_id == job_id).order_by(Chunk.position))
+    return job_id, list(ids)
+
+
+def settle_job(connection: Connection, job_id: int) -> None:
+    """End the job if its last chunk has ended."""
+    # The lock makes two transactions that end a job's last two chunks see one another.
+    connection.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    in_job = Chunk.job_id == job_id
+    if connection.scalar(select(Chunk.id).where(in_job, Chunk.state.in_(("pending", "leased"))).limit(1)):
+        return
+    failed = connection.scalar(select(func.count()).where(in_job, Chunk.state == "failed"))
+    reason = connection.scalar(select(Chunk.error).where(in_job, Chunk.state == "failed").limit(1))
+    connection.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state.not_in(FINAL_STATES))
+        .values(state="failed" if failed else "done", error=reason, finished_at=utc_now())
+    )
+
+
+def cancel_job(connection: Connection, job_id: int) -> bool:
+    """End the job where it stands, keeping what was scored; return whether it was still going."""
+    changed = connection.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state.not_in(FINAL_STATES))
+        .values(state="cancelled", finished_at=utc_now())
+    )
+    connection.execute(
+        update(Chunk)
+        .where(Chunk.job_id == job_id, Chunk.state.in_(("pending", "leased")))
+        .values(state="cancelled", lease_owner=None, lease_expires_at=None, scored=0)
+    )
+    return changed.rowcount == 1
+
+
+def job_status(connection: Connection, job_id: int) -> JobStatus:
+    """How far one job is. Raises UnknownJob."""
+    row = connection.execute(_statuses().where(Job.id == job_id)).first()
+    if row is None:
+        newest = connection.scalar(select(func.max(Job.id)))
+        known = f"the newest is {newest}" if newest else "there are no jobs yet"
+        raise UnknownJob(f"there is no job {job_id}; {known}")
+    return JobStatus(*row)
+
+
+def list_jobs(connection: Connection, limit: int = 50) -> list[JobStatus]:
+    """The newest jobs, newest first."""
+    return [JobStatus(*row) for row in connection.execute(_statuses().order_by(Job.id.desc()).limit(limit))]
+
+
+def refused_rows(connection: Connection, job_id: int, limit: int = 10) -> list[Any]:
+    """The first failures of a job: row, external_id, stage and reason."""
+    columns = (Failure.row, Failure.external_id, Failure.stage, Failure.reason)
+    found = connection.execute(
+        select(*columns).where(Failure.job_id == job_id).order_by(Failure.id).limit(limit)
+    )
+    return [row._asdict() for row in found]
+
+
+def _statuses() -> Any:
+    return (
+        select(
+            Job.id,
+            Job.kind,
+            Job.state,
+            Job.model_id,
+            (Model.name + "@" + cast(Model.version, String)).label("model"),
+            Job.params,
+            Job.priority,
+            Job.total,
+            _of_chunks(func.sum(Chunk.scored)),
+            _of_chunks(func.sum(Chunk.reused)),
+            _of_chunks(func.sum(Chunk.failed)) + Job.rejected,
+            _of_chunks(func.count()),
+            Job.error,
+            Job.created_at,
+            Job.started_at,
+            Job.finished_at,
+        )
+        .outerjoin(Model, Model.id == Job.model_id)
+    )
+
+
+def _of_chunks(total: Any) -> Any:
+    return select(func.coalesce(total, 0)).where(Chunk.job_id == Job.id).correlate(Job).scalar_subquery()
+
+
+def _insert_many(connection: Connection, table: type, rows: Iterable[dict[str, Any]]) -> None:
+    rows = iter(rows)
+    while batch := list(islice(rows, _INSERT_ROWS)):
+        connection.execute(insert(table), batch)

@@ -1,0 +1,121 @@
+"""The registry of models: immutable versions under a name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from db.checkpoint import CheckpointFacts
+from db.dialect import insert
+from db.errors import CheckpointError, UnknownModel
+from db.tables import Model
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """One version of a model."""
+
+    id: int
+    name: str
+    version: int
+    base: str | None
+    kind: str
+    family: str
+    labels: list[str]
+    problem_type: str
+    max_tokens: int
+    digest: str
+    path: str
+    metrics: dict[str, Any]
+    aliases: list[str]
+    created_at: datetime
+
+    @property
+    def reference(self) -> str:
+        """How a person names this very version."""
+        return f"{self.name}@{self.version}"
+
+
+_COLUMNS = [getattr(Model, field) for field in RegisteredModel.__slots__]
+
+
+def register_model(
+    connection: Connection,
+    name: str,
+    directory: Path,
+    facts: CheckpointFacts,
+    *,
+    kind: str,
+    base: str | None = None,
+    metrics: dict[str, Any] | None = None,
+) -> RegisteredModel:
+    """Register a checkpoint as the next version of `name`; the same weights again give the same version.
+
+    Raises CheckpointError for an encoder without a classification head: it cannot score.
+    """
+    if facts.labels is None or facts.problem_type is None:
+        raise CheckpointError(
+            f"{directory} is an encoder without a classification head; fine-tune it first: "
+            f"reviewmill finetune SOURCE --text COL --label COL --base {directory} --name NAME"
+        )
+    same = select(*_COLUMNS).where(Model.name == name, Model.digest == facts.digest)
+    if row := connection.execute(same).first():
+        return RegisteredModel(*row)
+    newest = connection.scalar(select(func.max(Model.version)).where(Model.name == name)) or 0
+    values = {
+        "name": name,
+        "version": newest + 1,
+        "base": base,
+        "kind": kind,
+        "family": facts.family,
+        "labels": list(facts.labels),
+        "problem_type": facts.problem_type,
+        "max_tokens": facts.max_tokens,
+        "digest": facts.digest,
+        "path": str(directory),
+        "metrics": metrics or {},
+        "aliases": [],
+    }
+    row = connection.execute(insert(connection, Model).values(values).returning(*_COLUMNS)).one()
+    return RegisteredModel(*row)
+
+
+def find_model(connection: Connection, reference: str) -> RegisteredModel:
+    """The model that NAME (its newest version), NAME@VERSION or NAME@ALIAS means. Raises UnknownModel."""
+    name, _, wanted = reference.partition("@")
+    versions = [
+        RegisteredModel(*row)
+        for row in connection.execute(
+            select(*_COLUMNS).where(Model.name == name).order_by(Model.version.desc())
+        )
+    ]
+    if not versions:
+        raise UnknownModel(f"no model is named {name!r}; {_known(connection)}")
+    if not wanted:
+        return versions[0]
+    for model in versions:
+        if wanted == str(model.version) or wanted in model.aliases:
+            return model
+    numbers = ", ".join(str(model.version) for model in reversed(versions))
+    raise UnknownModel(f"{name} has no version or alias {wanted!r}; its versions are {numbers}")
+
+
+def get_model(connection: Connection, model_id: int) -> RegisteredModel:
+    """The model with that id."""
+    row = connection.execute(select(*_COLUMNS).where(Model.id == model_id)).first()
+    if row is None:
+        raise UnknownModel(f"no model has the id {model_id}")
+    return RegisteredModel(*row)
+
+
+def list_models(connection: Connection) -> list[RegisteredModel]:
+    """Every version of every model, by name and version."""
+    found = connection.execute(select(*_COLUMNS).order_by(Model.name, Model.version))
+    return [RegisteredModel(*row) for row in found]
+
+
+def _known(connection: Connection) -> str:
+    names = list(connection.scalars(select(Model.name).distinct().order_by(Model.name)))
+    return f"the registry has: {', '.join(names)}" if names else "the registry is empty"

@@ -1,0 +1,141 @@
+"""Questions about predictions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, String, cast, func, select
+
+from db.dialect import review_ids_of_job
+from db.errors import UnknownJob, UnknownLabel
+from db.registry import get_model
+from db.tables import Job, Model, Prediction, Review
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFilter:
+    """Which predictions are wanted; every field narrows.
+
+    `min_probability` and `max_probability` bound the score of the label given. `uncertain` asks for
+    the reviews whose answer is closest to tipping over, that many of them, closest first.
+    """
+
+    job_id: int | None = None
+    model_id: int | None = None
+    label: str | None = None
+    min_probability: float | None = None
+    max_probability: float | None = None
+    since: datetime | None = None
+    uncertain: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One prediction with its review."""
+
+    review_id: int
+    source: str
+    external_id: str
+    model: str
+    label: str
+    score: float
+    margin: float | None
+    probabilities: dict[str, float]
+    tokens: int
+    truncated: bool
+    scored_at: datetime
+    text: str
+    text_pair: str | None
+
+
+def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
+    """The predictions that pass, streamed. Raises UnknownJob and UnknownLabel."""
+    model_id = _model_of_job(connection, wanted.job_id) if wanted.job_id is not None else wanted.model_id
+    if wanted.label is not None:
+        _check_label(connection, wanted.label, model_id)
+    statement = _narrowed(_all_results(), connection, wanted, model_id)
+    found = connection.execution_options(yield_per=1_000).execute(statement)
+    return (Result(*row) for row in found)
+
+
+def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
+    """How many of a job's reviews got each label, the most frequent first."""
+    reviews = review_ids_of_job(connection, job_id)
+    count = func.count()
+    found = connection.execute(
+        select(Prediction.label, count)
+        .where(
+            Prediction.model_id == _model_of_job(connection, job_id),
+            Prediction.review_id.in_(reviews),
+        )
+        .group_by(Prediction.label)
+        .order_by(count.desc(), Prediction.label)
+    )
+    return {label: number for label, number in found}
+
+
+def _all_results() -> Select[Any]:
+    return (
+        select(
+            Prediction.review_id,
+            Review.source,
+            Review.external_id,
+            Model.name + "@" + cast(Model.version, String),
+            Prediction.label,
+            Prediction.score,
+            Prediction.margin,
+            Prediction.probabilities,
+            Prediction.tokens,
+            Prediction.truncated,
+            Prediction.scored_at,
+            Review.text,
+            Review.text_pair,
+        )
+        .join(Review, Review.id == Prediction.review_id)
+        .join(Model, Model.id == Prediction.model_id)
+    )
+
+
+def _narrowed(
+    statement: Select[Any], connection: Connection, wanted: ResultFilter, model_id: int | None
+) -> Select[Any]:
+    conditions = []
+    if model_id is not None:
+        conditions.append(Prediction.model_id == model_id)
+    if wanted.job_id is not None:
+        conditions.append(Prediction.review_id.in_(review_ids_of_job(connection, wanted.job_id)))
+    if wanted.label is not None:
+        conditions.append(Prediction.label == wanted.label)
+    if wanted.min_probability is not None:
+        conditions.append(Prediction.score >= wanted.min_probability)
+    if wanted.max_probability is not None:
+        conditions.append(Prediction.score <= wanted.max_probability)
+    if wanted.since is not None:
+        conditions.append(Prediction.scored_at >= wanted.since)
+    if wanted.uncertain is not None:
+        conditions.append(Prediction.margin.is_not(None))
+        statement = statement.order_by(Prediction.margin, Prediction.review_id)
+    else:
+        statement = statement.order_by(Prediction.review_id, Prediction.model_id)
+    limits = [limit for limit in (wanted.uncertain, wanted.limit) if limit is not None]
+    return statement.where(*conditions).limit(min(limits, default=None))
+
+
+def _model_of_job(connection: Connection, job_id: int) -> int | None:
+    job = connection.execute(select(Job.kind, Job.model_id).where(Job.id == job_id)).first()
+    if job is None:
+        raise UnknownJob(f"there is no job {job_id}")
+    if job.kind != "score":
+        raise UnknownJob(f"job {job_id} is a fine-tuning job: it has no results; score with its model")
+    return job.model_id
+
+
+def _check_label(connection: Connection, label: str, model_id: int | None) -> None:
+    if model_id is not None:
+        labels = set(get_model(connection, model_id).labels)
+    else:
+        labels = {known for labels in connection.scalars(select(Model.labels)) for known in labels}
+    if label not in labels:
+        raise UnknownLabel(f"no model here gives the label {label!r}; labels are: {', '.join(sorted(labels))}")

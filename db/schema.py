@@ -1,0 +1,74 @@
+"""Which revision the tables are at, and how they come to the newest."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+
+from db.database import Database
+from db.errors import SchemaMismatch
+from db.settings import DatabaseSettings
+
+#: The newest migration. A test holds it against the migrations folder; knowing it here spares
+#: every command the reading of that folder.
+HEAD_REVISION = "0001"
+
+
+def open_database(settings: DatabaseSettings | None = None) -> Database:
+    """Open the database of the settings, ready for use.
+
+    A SQLite file is made and migrated by itself. A server's tables are never changed unasked:
+    raises SchemaMismatch where they are not at the newest revision, and DatabaseUnreachable
+    where nothing answers.
+    """
+    database = Database((settings or DatabaseSettings()).url)
+    revision = current_revision(database)
+    if revision == HEAD_REVISION:
+        return database
+    if database.is_sqlite:
+        upgrade(database)
+        return database
+    raise SchemaMismatch(
+        f"the tables of {database.place} are at revision {revision or 'none'}, this version needs "
+        f"{HEAD_REVISION}; run: reviewmill db upgrade"
+    )
+
+
+def current_revision(database: Database) -> str | None:
+    """The revision the tables are at, or None for a database without our tables."""
+    with database.read() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def upgrade(database: Database) -> None:
+    """Bring the tables to the newest revision. Safe when several processes do it at once."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with _alone(database), database.write() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SchemaMismatch(
+                f"the tables of {database.place} cannot be upgraded: {error}; "
+                "they may come from a newer version of Reviewmill"
+            ) from error
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    # PostgreSQL takes an advisory lock inside the migration's own transaction (see migrations/env.py).
+    if not database.is_sqlite:
+        yield
+        return
+    with open(f"{database.url.database}.migrate", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

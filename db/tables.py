@@ -1,0 +1,198 @@
+"""The tables. They are public: people query them, so names and meanings are kept."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from db.clock import UtcDateTime, utc_now
+
+#: SQLite only gives automatic ids to INTEGER keys; PostgreSQL needs 64 bits for ids by the billion.
+Id = BigInteger().with_variant(Integer, "sqlite")
+#: PostgreSQL's binary form is the one it can index and search.
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+JOB_STATES = ("pending", "running", "done", "failed", "cancelled")
+CHUNK_STATES = ("pending", "leased", "done", "failed", "cancelled")
+PRIORITIES = ("high", "normal", "low")
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can speak of it on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: Json, list[Any]: Json}
+
+
+class Review(Base):
+    """One text (or pair of texts) of one source. A changed text is a new row; the newest is current."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (UniqueConstraint("source", "external_id", "text_hash"), Index(None, "text_hash"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    source: Mapped[str] = mapped_column(String(512))
+    external_id: Mapped[str] = mapped_column(String(512))
+    text: Mapped[str] = mapped_column(Text)
+    text_pair: Mapped[str | None] = mapped_column(Text)
+    text_hash: Mapped[str] = mapped_column(String(64))
+    # "metadata" is the column's public name; SQLAlchemy keeps the attribute for itself.
+    extra: Mapped[dict[str, Any] | None] = mapped_column("metadata", Json)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class Model(Base):
+    """One immutable version of a classifier."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("name", "version"), Index(None, "digest"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    version: Mapped[int]
+    base: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16))  # hub, directory or finetuned
+    family: Mapped[str] = mapped_column(String(32))
+    labels: Mapped[list[Any]]
+    problem_type: Mapped[str] = mapped_column(String(32))
+    max_tokens: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(Text)
+    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    aliases: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class Schedule(Base):
+    """A command that runs by the clock."""
+
+    __tablename__ = "schedules"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    cron: Mapped[str] = mapped_column(String(255))
+    timezone: Mapped[str] = mapped_column(String(64))
+    command: Mapped[str] = mapped_column(String(32))
+    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    last_run_at: Mapped[datetime | None]
+    next_run_at: Mapped[datetime | None]
+
+
+class Job(Base):
+    """One request: score a source, or fine-tune a model. `total` is the rows read, `rejected` those refused."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "state"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    model_id: Mapped[int | None] = mapped_column(Id, ForeignKey("models.id"))
+    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    priority: Mapped[str] = mapped_column(String(16), default="normal")
+    total: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    schedule_id: Mapped[int | None] = mapped_column(Id, ForeignKey("schedules.id"))
+
+
+class Chunk(Base):
+    """The unit of work: claimed under a lease, finished once. `attempt` is the fencing token."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (UniqueConstraint("job_id", "position"), Index(None, "state", "next_attempt_at"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str | None] = mapped_column(String(255))
+    lease_expires_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime | None]
+    size: Mapped[int]
+    scored: Mapped[int] = mapped_column(default=0)
+    reused: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    #: Ids of the chunk's reviews in source order, one per row read (a repeated row repeats its id).
+    #: The last column, because SQLite reads past it to reach any that follows.
+    review_ids: Mapped[list[Any]]
+
+
+class Prediction(Base):
+    """What one model version says of one review: the top label, its score, and every label's probability."""
+
+    __tablename__ = "predictions"
+    __table_args__ = (
+        Index(None, "model_id", "label", "score"),
+        Index(None, "model_id", "margin"),
+        Index(None, "job_id"),
+    )
+
+    review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(Id, ForeignKey("models.id"), primary_key=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id"))
+    label: Mapped[str] = mapped_column(String(255))
+    score: Mapped[float]
+    #: How sure the model is: see db.predictions.margin_of. Null for regression.
+    margin: Mapped[float | None]
+    probabilities: Mapped[dict[str, Any]]
+    tokens: Mapped[int]
+    truncated: Mapped[bool]
+    scored_at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class Failure(Base):
+    """A row or review that could not be scored, and why. `row` is the line of the source."""
+
+    __tablename__ = "failures"
+    __table_args__ = (Index(None, "job_id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
+    review_id: Mapped[int | None] = mapped_column(Id, ForeignKey("reviews.id"))
+    row: Mapped[int | None]
+    external_id: Mapped[str | None] = mapped_column(String(512))
+    stage: Mapped[str] = mapped_column(String(16))  # read or score
+    reason: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class Example(Base):
+    """One labelled review of a fine-tuning job, and the split it serves in."""
+
+    __tablename__ = "examples"
+
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
+    label: Mapped[str] = mapped_column(String(255))
+    split: Mapped[str] = mapped_column(String(16))  # train or validation
+
+
+class TrainingMetric(Base):
+    """One point of a training curve."""
+
+    __tablename__ = "training_metrics"
+    __table_args__ = (Index(None, "job_id", "step"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    step: Mapped[int]
+    name: Mapped[str] = mapped_column(String(64))
+    value: Mapped[float]
+    at: Mapped[datetime] = mapped_column(default=utc_now())

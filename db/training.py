@@ -1,0 +1,62 @@
+"""What fine-tuning reads and writes: labelled examples, and the points of its curve."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from db.tables import Example, Job, Review, TrainingMetric
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """A labelled text (or pair of texts)."""
+
+    text: str
+    pair: str | None
+    label: str
+
+
+def load_examples(connection: Connection, job_id: int, split: str) -> list[TrainingExample]:
+    """The job's examples of one split, `train` or `validation`, in order of review id."""
+    found = connection.execute(
+        select(Review.text, Review.text_pair, Example.label)
+        .join(Review, Review.id == Example.review_id)
+        .where(Example.job_id == job_id, Example.split == split)
+        .order_by(Example.review_id)
+    )
+    return [TrainingExample(*row) for row in found]
+
+
+def store_metrics(
+    connection: Connection, job_id: int, epoch: int, step: int, values: Mapping[str, float]
+) -> None:
+    """Add points to the job's curve, as they happen."""
+    rows = [
+        {"job_id": job_id, "epoch": epoch, "step": step, "name": name, "value": float(value)}
+        for name, value in values.items()
+    ]
+    connection.execute(insert(TrainingMetric), rows)
+
+
+def forget_metrics(connection: Connection, job_id: int) -> None:
+    """Drop the curve of an attempt that did not end, before the next one starts."""
+    connection.execute(delete(TrainingMetric).where(TrainingMetric.job_id == job_id))
+
+
+def latest_metrics(connection: Connection, job_id: int) -> dict[str, float]:
+    """The newest value of every metric, and `step` and `epoch`, of a job; empty before the first."""
+    found = connection.execute(
+        select(TrainingMetric.name, TrainingMetric.value, TrainingMetric.step, TrainingMetric.epoch)
+        .where(TrainingMetric.job_id == job_id)
+        .order_by(TrainingMetric.step, TrainingMetric.id)
+    )
+    latest: dict[str, float] = {}
+    for name, value, step, epoch in found:
+        latest |= {name: value, "step": step, "epoch": epoch}
+    return latest
+
+
+def set_trained_model(connection: Connection, job_id: int, model_id: int) -> None:
+    """Link a fine-tuning job to the model version it made."""
+    connection.execute(update(Job).where(Job.id == job_id).values(model_id=model_id))

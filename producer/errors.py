@@ -1,0 +1,47 @@
+"""What can go wrong in this room. Every message is one line: what was wrong, and what is allowed."""
+
+import difflib
+
+#: Enough names to recognise a file by; a line of hundreds would bury the message.
+SHOWN_COLUMNS = 20
+#: Below this likeness (0 to 1) a suggested name would mislead rather than help.
+MIN_LIKENESS = 0.5
+
+
+class ProducerError(Exception):
+    """The root of this room's errors; catching it catches them all."""
+
+
+class SourceError(ProducerError):
+    """The source as a whole can not be read: no such file, not text, no header, an unknown format."""
+
+
+class ColumnError(ProducerError):
+    """A column was named that the source does not have."""
+
+    def __init__(self, wanted: str, known: list[str]) -> None:
+        self.wanted = wanted
+        self.known = known
+        super().__init__(f"no column {wanted!r}{_suggestion(wanted, known)}; {_listing(known)}")
+
+
+def _suggestion(wanted: str, known: list[str]) -> str:
+    folded = {name.strip().casefold(): name for name in reversed(known)}
+    close = difflib.get_close_matches(wanted.strip().casefold(), folded, n=1, cutoff=MIN_LIKENESS)
+    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
+
+
+def _listing(known: list[str]) -> str:
+    if not known:
+        return "there are no columns"
+    names = ", ".join(repr(name) for name in known[:SHOWN_COLUMNS])
+    more = len(known) - SHOWN_COLUMNS
+    return f"the columns are {names}" + (f" and {more} more" if more > 0 else "")
+
+
+class ModelError(ProducerError):
+    """The model or base that was named cannot be had."""
+
+
+class LabelError(ProducerError):
+    """The labels of a fine-tuning source cannot make a classifier."""

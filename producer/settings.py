@@ -1,0 +1,23 @@
+"""This room's settings, read from `REVIEWMILL_*` environment variables."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProducerSettings(BaseSettings):
+    """How reviews are read and cut; a value outside its range raises pydantic's ValidationError."""
+
+    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    max_review_chars: int = Field(
+        default=100_000,
+        gt=0,
+        description="Longest review text accepted, in characters (Unicode code points); a longer one, "
+        "in the text or the pair column, becomes a failed row.",
+    )
+    chunk_size: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Reviews in one chunk, the unit that a worker claims and retries, as a count of rows.",
+    )

@@ -1,0 +1,161 @@
+"""Comma-separated files, read record by record."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from producer.errors import SourceError
+from producer.sources.base import Record, Unreadable
+from producer.sources.text_file import check_text_file, display_name, opened
+
+#: The longest record, in characters, that is held in memory. Far above any review; it bounds what one
+#: unclosed quote can swallow.
+MAX_RECORD_CHARS = 16 * 2**20
+#: The piece in which the rest of a longer line is passed over.
+SKIP_CHARS = 64 * 2**10
+#: What undecodable bytes become under "surrogateescape"; valid UTF-8 never decodes to these.
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+
+
+class CsvSource:
+    """A csv file: commas, double quotes, a header line, UTF-8 with or without a byte order mark.
+
+    Lines may end in LF, CRLF or CR. Blank lines are skipped and are no records, though they count as
+    lines. A record with other than the header's number of fields, with bytes that are not UTF-8, longer
+    than MAX_RECORD_CHARS or with a quote still open at the end of the file comes out as Unreadable. A quote
+    in the middle of a field is taken as it comes, as spreadsheets do. Memory stays flat.
+
+    Raises SourceError for a file that is no text or whose header is missing, unreadable, or has empty or
+    repeated names, since no value could then be told from another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_text_file(path)
+        self.name = display_name(path)
+        self._path = path
+        with opened(path) as file:
+            self._header = _read_header(_parse(_Lines(_decoded(file))), path)
+
+    def columns(self) -> list[str] | None:
+        """Return the header's names in order."""
+        return list(self._header)
+
+    def records(self) -> Iterator[Record | Unreadable]:
+        """Yield every record below the header, in file order."""
+        with opened(self._path) as file:
+            rows = _parse(_Lines(_decoded(file)))
+            header = _read_header(rows, self._path)
+            for row, fields in rows:
+                yield _record(row, fields, header)
+
+
+class _RecordTooLongError(Exception):
+    """A record passed MAX_RECORD_CHARS."""
+
+
+class _Lines:
+    """The lines of a file for csv.reader to pull, counted, because one record may span many of them."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._number = 0
+        self._taken_chars = 0
+        self.ended = False
+
+    def begin_record(self) -> int:
+        """Return the number of the line that the next record starts on."""
+        self._taken_chars = 0
+        return self._number + 1
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_RECORD_CHARS + 1)
+        if not line:
+            self.ended = True
+            raise StopIteration
+        self._number += 1
+        self._taken_chars += len(line)
+        if self._taken_chars > MAX_RECORD_CHARS:
+            self._finish(line)
+            raise _RecordTooLongError
+        return line
+
+    def _finish(self, line: str) -> None:
+        while line and line[-1] not in "\r\n":
+            line = self._file.readline(SKIP_CHARS)
+
+
+def _decoded(file: BinaryIO) -> TextIOWrapper:
+    # Escaping keeps a bad byte inside its own record; strict decoding would end the whole stream.
+    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _parse(lines: _Lines) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield the line number with the fields, or with the reason that there are none."""
+    # The limit is the process's own; _Lines already bounds a record, so it only has to stay out of the way.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_CHARS))
+    reader = csv.reader(lines)
+    while True:
+        row = lines.begin_record()
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except _RecordTooLongError:
+            yield row, f"longer than {MAX_RECORD_CHARS:,} characters; is a quote not closed?"
+            continue
+        except csv.Error as error:
+            yield row, f"not csv: {error}"
+            continue
+        # The reader asks for lines past the end only when a quote is still open.
+        if lines.ended:
+            yield row, "a quote opened in this record is never closed; everything after it was swallowed"
+        elif fields:
+            yield row, fields
+
+
+def _read_header(rows: Iterator[tuple[int, list[str] | str]], path: Path) -> list[str]:
+    where = f"the header of {str(path)!r}"
+    _, header = next(rows, (0, ""))
+    if not header:
+        raise SourceError(f"{str(path)!r} has only blank lines; a csv file starts with a header")
+    if isinstance(header, str):
+        raise SourceError(f"{where} can not be read: {header}")
+    if reason := _undecodable(header, []):
+        raise SourceError(f"{where} can not be read: {reason}")
+    for position, name in enumerate(header, start=1):
+        if not name.strip():
+            hint = "pandas writes such a one for its index: save with index=False"
+            raise SourceError(f"{where} has no name for column {position} ({hint})")
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise SourceError(f"{where} names {repeated[0]!r} more than once; every column needs its own name")
+    return header
+
+
+def _record(row: int, fields: list[str] | str, header: list[str]) -> Record | Unreadable:
+    if isinstance(fields, str):
+        return Unreadable(row, fields)
+    if reason := _undecodable(fields, header):
+        return Unreadable(row, reason)
+    if len(fields) != len(header):
+        noun = "field" if len(fields) == 1 else "fields"
+        return Unreadable(row, f"{len(fields)} {noun} where the header has {len(header)}")
+    return Record(row, dict(zip(header, fields, strict=True)))
+
+
+def _undecodable(fields: list[str], header: list[str]) -> str | None:
+    for index, field in enumerate(fields):
+        if field.isascii():
+            continue
+        if found := _ESCAPED_BYTE.search(field):
+            column = repr(header[index]) if index < len(header) else str(index + 1)
+            byte = ord(found[0]) - 0xDC00
+            return f"byte 0x{byte:02x} in column {column}, character {found.start() + 1}, is not UTF-8"
+    return None

@@ -1,0 +1,105 @@
+"""Token ids are those of the pipeline, and what was cut is told truly."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from worker.checkpoints.tokenizer import load_tokenizer, tokenize
+from worker.errors import CheckpointLoadError
+
+TEXTS = ["The battery lasts two days.", "Short", "", "It broke after a week. " * 30, "😀 הסרט"]
+PAIRS = [None, "Great value: fast delivery!", None, "Not bad for the price. " * 30, ""]
+
+
+@pytest.fixture(params=["bert", "distilbert", "roberta", "xlm-roberta", "albert"])
+def tokenizer(request: pytest.FixtureRequest, checkpoints: Path) -> Any:
+    return load_tokenizer(checkpoints / request.param)
+
+
+def test_ids_and_segments_are_those_of_transformers(tokenizer: Any) -> None:
+    encoded = tokenize(tokenizer, TEXTS, PAIRS, 40)
+    for text, pair, row in zip(TEXTS, PAIRS, encoded, strict=True):
+        expected = tokenizer(text, pair, truncation=True, max_length=40)
+        assert row.ids.tolist() == expected["input_ids"]
+        assert row.segment_ids.tolist() == expected.get("token_type_ids", [0] * row.length)
+        assert row.length == len(expected["input_ids"])
+        assert row.ids.dtype == row.segment_ids.dtype == np.int32
+
+
+def test_bert_pairs_have_segments_and_distilbert_s_have_none(checkpoints: Path) -> None:
+    bert, distilbert = (load_tokenizer(checkpoints / name) for name in ("bert", "distilbert"))
+    assert set(tokenize(bert, ["good"], ["bad"], 40)[0].segment_ids) == {0, 1}
+    assert set(tokenize(distilbert, ["good"], ["bad"], 40)[0].segment_ids) == {0}
+
+
+def test_truncated_only_when_a_token_was_cut(tokenizer: Any) -> None:
+    whole = tokenize(tokenizer, TEXTS[:2], PAIRS[:2], 64)
+    for text, pair, row in zip(TEXTS, PAIRS, whole, strict=False):
+        exact, shorter = (tokenize(tokenizer, [text], [pair], row.length - less)[0] for less in (0, 1))
+        assert (row.truncated, exact.truncated, shorter.truncated) == (False, False, True)
+        assert shorter.length == row.length - 1
+
+
+def test_texts_alone_are_as_texts_without_pairs(tokenizer: Any) -> None:
+    alone, paired = tokenize(tokenizer, TEXTS, None, 30), tokenize(tokenizer, TEXTS, [None] * len(TEXTS), 30)
+    assert [row.ids.tolist() for row in alone] == [row.ids.tolist() for row in paired]
+
+
+def test_the_limit_of_one_call_does_not_stay(tokenizer: Any) -> None:
+    before = tokenize(tokenizer, TEXTS, PAIRS, 40)
+    tokenize(tokenizer, TEXTS, PAIRS, 8)
+    assert [row.length for row in tokenize(tokenizer, TEXTS, PAIRS, 40)] == [row.length for row in before]
+
+
+def test_padding_stored_in_the_tokenizer_is_not_taken_for_tokens(checkpoints: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoints / "bert", tmp_path / "padded")
+    path = tmp_path / "padded" / "tokenizer.json"
+    stored = json.loads(path.read_text("utf-8"))
+    stored["padding"] = {
+        "strategy": {"Fixed": 50},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+    path.write_text(json.dumps(stored), "utf-8")
+    assert tokenize(load_tokenizer(tmp_path / "padded"), ["bad"], None, 40)[0].length < 10
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "xlm-roberta", "albert"])
+def test_tokenizer_json_alone_is_enough(checkpoints: Path, tmp_path: Path, name: str) -> None:
+    for file in ("config.json", "tokenizer.json"):
+        shutil.copy(checkpoints / name / file, tmp_path / file)
+    alone, whole = load_tokenizer(tmp_path), load_tokenizer(checkpoints / name)
+    for one, other in zip(tokenize(alone, TEXTS, PAIRS, 40), tokenize(whole, TEXTS, PAIRS, 40), strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+    assert alone.pad_token_id == whole.pad_token_id
+
+
+def test_unreadable_tokenizer_is_one_line(checkpoints: Path, tmp_path: Path) -> None:
+    shutil.copy(checkpoints / "bert" / "config.json", tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(CheckpointLoadError, match="the tokenizer cannot be read") as caught:
+        load_tokenizer(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_says_nothing_on_standard_error(checkpoints: Path) -> None:
+    program = (
+        "import sys, pathlib\n"
+        "from worker.checkpoints.tokenizer import load_tokenizer, tokenize\n"
+        "tokenizer = load_tokenizer(pathlib.Path(sys.argv[1]))\n"
+        "tokenize(tokenizer, ['very long ' * 2000, 'short'], ['p', None], 32)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(checkpoints / "bert")], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""

@@ -1,0 +1,66 @@
+"""The TensorFlow engine traces once, whatever the shapes, and the room stays light and quiet."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker.engines.base import Batch, Engine
+from worker.engines.tensorflow import TensorFlowEngine
+
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+
+
+def batch(rows: int, length: int) -> Batch:
+    ids = np.random.default_rng(0).integers(5, 300, (rows, length), dtype=np.int32)
+    return Batch(ids, np.zeros_like(ids), np.ones_like(ids))
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "albert"])
+def test_one_trace_for_every_shape(name: str) -> None:
+    engine = TensorFlowEngine(CHECKPOINTS / name)
+    for rows, length in ((1, 1), (1, 7), (5, 7), (2, 64), (32, 16)):
+        logits = engine.logits(batch(rows, length))
+        assert logits.shape == (rows, len(engine.labels))
+        assert logits.dtype == np.float32
+    assert engine.traces == 1
+
+
+def test_is_an_engine() -> None:
+    engine: Engine = TensorFlowEngine(CHECKPOINTS / "bert")
+    rows = engine.logits(batch(3, 5))
+    np.testing.assert_allclose(rows[:1], engine.logits(batch(1, 5)), atol=1e-5)
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("module", ["worker.engines.base", "worker.probabilities", "worker.errors"])
+def test_light_modules_import_no_machine_learning_library(module: str) -> None:
+    heavy = ("tensorflow", "keras", "keras_hub", "transformers", "openvino", "torch")
+    done = run(f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])")
+    assert done.stdout.strip() == "[]"
+
+
+def test_scoring_says_nothing_on_standard_error() -> None:
+    program = (
+        "import pathlib, numpy as np\n"
+        "from worker.engines.base import Batch\n"
+        "from worker.engines.tensorflow import TensorFlowEngine\n"
+        "ones = np.ones((2, 3), np.int32)\n"
+        f"engine = TensorFlowEngine(pathlib.Path({str(CHECKPOINTS / 'bert')!r}))\n"
+        "print(engine.logits(Batch(ones, ones * 0, ones)).shape)\n"
+    )
+    done = run(program)
+    assert done.stdout.strip() == "(2, 3)"
+    assert done.stderr == ""
+
+
+def test_keras_runs_on_tensorflow_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert (
+        run("from worker.backend import keras; print(keras.config.backend())").stdout.strip() == "tensorflow"
+    )

@@ -1,0 +1,75 @@
+"""Tokenizers of checkpoints, in bulk: the Rust part of what transformers builds, called directly."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from transformers import AutoTokenizer
+
+from worker.errors import CheckpointLoadError
+
+
+class Encoded(NamedTuple):
+    """One tokenized review.
+
+    ids and segment_ids are int32 [length], special tokens included; truncated is true when tokens were cut
+    off.
+    """
+
+    ids: np.ndarray
+    segment_ids: np.ndarray
+    length: int
+    truncated: bool
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """Load the fast tokenizer of a checkpoint directory, from its files alone; raises CheckpointLoadError."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True, use_fast=True)
+    except Exception as error:  # transformers and its Rust part raise many kinds, all about the files
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointLoadError(f"{directory}: the tokenizer cannot be read: {reason}") from error
+    if not tokenizer.is_fast:
+        raise CheckpointLoadError(
+            f"{directory}: it has only a slow tokenizer; add the tokenizer.json of its fast one"
+        )
+    return tokenizer
+
+
+def tokenize(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str | None] | None, max_tokens: int
+) -> list[Encoded]:
+    """Tokenize reviews, some or all of them with a pair, cut to max_tokens with the special tokens.
+
+    Cuts as the text-classification pipeline does under truncation=True: the longest of text and pair first.
+    An empty pair is no pair, there as here. One tokenizer must not be used with different max_tokens from
+    two threads at once.
+    """
+    rust = tokenizer.backend_tokenizer
+    _set_limits(rust, max_tokens, tokenizer.truncation_side)
+    encodings = rust.encode_batch_fast(_inputs(texts, pairs))
+    # A tokenizer may be told to leave segments out; the model then takes them as 0.
+    segments = "token_type_ids" in tokenizer.model_input_names
+    return [_encoded(encoding, segments) for encoding in encodings]
+
+
+def _set_limits(rust: Any, max_tokens: int, side: str) -> None:
+    wanted = {"max_length": max_tokens, "stride": 0, "strategy": "longest_first", "direction": side}
+    if rust.truncation != wanted:
+        rust.enable_truncation(**wanted)
+    # tokenizer.json may come with a padding of its own, which would pass for tokens.
+    if rust.padding is not None:
+        rust.no_padding()
+
+
+def _inputs(texts: Sequence[str], pairs: Sequence[str | None] | None) -> list[str | tuple[str, str]]:
+    if pairs is None:
+        return list(texts)
+    return [(text, pair) if pair else text for text, pair in zip(texts, pairs, strict=True)]
+
+
+def _encoded(encoding: Any, segments: bool) -> Encoded:
+    ids = np.array(encoding.ids, dtype=np.int32)
+    segment_ids = np.array(encoding.type_ids, dtype=np.int32) if segments else np.zeros_like(ids)
+    return Encoded(ids, segment_ids, len(ids), bool(encoding.overflowing))

@@ -1,0 +1,1 @@
+"""Engines: given a batch of token ids and masks, logits."""

@@ -1,0 +1,27 @@
+"""What every engine does. Importing this imports no machine-learning library."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Reviews of one inference call, padded on the right to one length: three int32 arrays [batch, length].
+
+    padding_mask is 1 for a token and 0 for padding, where token_ids holds the tokenizer's padding id.
+    segment_ids is 0 throughout for families that have no segments; their engines ignore it.
+    """
+
+    token_ids: np.ndarray
+    segment_ids: np.ndarray
+    padding_mask: np.ndarray
+
+
+class Engine(Protocol):
+    """Runs one checkpoint on one device."""
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """Return float32 logits [batch, classes], rows in the order of the batch."""
+        ...

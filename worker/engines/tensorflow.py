@@ -1,0 +1,41 @@
+"""The TensorFlow engine: the Keras model of a checkpoint under one tf.function."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worker.backend import tf
+from worker.checkpoints.classifier import input_names
+from worker.checkpoints.load import load_classifier
+from worker.engines.base import Batch
+
+#: Any count of rows, any length: one trace serves every batch.
+_ANY_BATCH = tf.TensorSpec((None, None), tf.int32)
+
+
+class TensorFlowEngine:
+    """Float32 inference with TensorFlow, on whatever device it places the model."""
+
+    def __init__(self, directory: Path) -> None:
+        """Load the checkpoint; raises CheckpointLoadError. The first batch also pays for the one trace."""
+        self._model = load_classifier(directory)
+        self._names = input_names(self._model.family)
+        self._run = tf.function(self._forward, input_signature=[_ANY_BATCH] * len(self._names))
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """Return float32 logits [batch, classes], rows in the order of the batch."""
+        return self._run(*(getattr(batch, name) for name in self._names)).numpy()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the classes, in the order of the logits."""
+        return self._model.labels
+
+    @property
+    def traces(self) -> int:
+        """How many times the model was traced: 1 after the first batch, and never more."""
+        return self._run.experimental_get_tracing_count()
+
+    def _forward(self, *inputs: Any) -> Any:
+        return self._model(dict(zip(self._names, inputs, strict=True)), training=False)

@@ -1,0 +1,34 @@
+"""What can go wrong in the worker room. A class's docstring is its message unless another is given."""
+
+import inspect
+
+
+class WorkerError(Exception):
+    """The worker could not do what was asked."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+
+
+class CheckpointLoadError(WorkerError):
+    """A checkpoint directory cannot be made into a model."""
+
+
+class CheckpointSaveError(WorkerError):
+    """A model cannot be written as a checkpoint directory."""
+
+
+class WrongBackendError(WorkerError):
+    """Keras was imported on another backend before Reviewmill could ask for TensorFlow."""
+
+
+class ModelMissing(WorkerError):
+    """The files of a registered model are not where the registry says."""
+
+
+class TrainingError(WorkerError):
+    """A model cannot be fine-tuned on these examples."""
+
+
+class StopRequested(WorkerError):
+    """This worker was asked to stop; the chunk is given back."""

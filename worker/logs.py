@@ -1,0 +1,22 @@
+"""Structured logs of a worker process: one event a line, each with its `action`."""
+
+import logging
+import sys
+
+import structlog
+
+
+def log_to_stderr() -> None:
+    """Write our events to standard error, and of other libraries only what is a warning or worse."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

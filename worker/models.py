@@ -1,0 +1,60 @@
+"""The models a worker holds in memory, the ones used last."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from db.database import Database
+from db.registry import RegisteredModel, get_model
+from worker.engines.base import Engine
+from worker.errors import ModelMissing
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A registered model, ready to tokenize and infer."""
+
+    record: RegisteredModel
+    tokenizer: Any
+    engine: Engine
+
+
+class LoadedModels:
+    """Loads a model at its first use, once, and forgets the one unused for longest when there are too many."""
+
+    def __init__(self, database: Database, capacity: int) -> None:
+        self._database = database
+        self._capacity = capacity
+        self._loaded: OrderedDict[int, LoadedModel] = OrderedDict()
+        self._loading = threading.Lock()
+
+    def get(self, model_id: int) -> LoadedModel:
+        """The model, loaded. Raises ModelMissing and CheckpointLoadError."""
+        with self._loading:
+            if model_id not in self._loaded:
+                self._loaded[model_id] = self._load(model_id)
+            self._loaded.move_to_end(model_id)
+            while len(self._loaded) > self._capacity:
+                self._loaded.popitem(last=False)
+            return self._loaded[model_id]
+
+    def _load(self, model_id: int) -> LoadedModel:
+        # TensorFlow takes seconds to import, and a worker that has no work needs none of it.
+        from worker.checkpoints.tokenizer import load_tokenizer
+        from worker.engines.tensorflow import TensorFlowEngine
+
+        with self._database.read() as connection:
+            record = get_model(connection, model_id)
+        directory = Path(record.path)
+        if not directory.is_dir():
+            raise ModelMissing(f"the files of {record.reference} are gone: {directory} is not a folder")
+        log.info("loading model", action="model_loading", model=record.reference)
+        loaded = LoadedModel(record, load_tokenizer(directory), TensorFlowEngine(directory))
+        log.info("model loaded", action="model_loaded", model=record.reference)
+        return loaded

@@ -1,0 +1,90 @@
+"""The parent of the device processes: starts one a device and replaces one that dies."""
+
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from subprocess import Popen
+from types import FrameType
+
+import structlog
+
+from broker.child import start_child
+
+#: A process that dies at once is not started again at once; one that lived this long starts afresh.
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_HEALTHY_AFTER_S = 60.0
+_LOOK_S = 0.2
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One device and the process on it."""
+
+    device: str
+    environment: Mapping[str, str]
+    process: Popen[bytes] | None = None
+    started_at: float = 0.0
+    pause_s: float = field(default=_FIRST_PAUSE_S)
+    start_after: float = 0.0
+
+
+def supervise(devices: Sequence[str], queues: Sequence[str]) -> int:
+    """Keep one worker process a device alive until SIGTERM or SIGINT; return the exit code 0.
+
+    A second signal kills the processes instead of waiting for their batches.
+    """
+    signals: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+
+    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGINT, note)
+    slots = [_Slot(device, device_environment(device)) for device in devices]
+    while not signals:
+        for slot in slots:
+            _keep_alive(slot, queues)
+        time.sleep(_LOOK_S)
+    _stop([slot.process for slot in slots if slot.process is not None], signals)
+    return 0
+
+
+def _stop(processes: Sequence[Popen[bytes]], signals: Sequence[int]) -> None:
+    for process in processes:
+        process.terminate()
+    while any(process.poll() is None for process in processes):
+        if len(signals) > 1:
+            for process in processes:
+                process.kill()
+        time.sleep(_LOOK_S)
+
+
+def device_environment(device: str) -> dict[str, str]:
+    """What a process must find in its environment, before CUDA is loaded, to see its own device only."""
+    return {"CUDA_VISIBLE_DEVICES": "-1" if device == "cpu" else device}
+
+
+def _keep_alive(slot: _Slot, queues: Sequence[str]) -> None:
+    now = time.monotonic()
+    if slot.process is None:
+        if now >= slot.start_after:
+            _start(slot, queues)
+    elif (code := slot.process.poll()) is not None:
+        lived_s = now - slot.started_at
+        slot.pause_s = _FIRST_PAUSE_S if lived_s > _HEALTHY_AFTER_S else min(slot.pause_s * 2, _LONGEST_PAUSE_S)
+        slot.process, slot.start_after = None, now + slot.pause_s
+        log.error(
+            "worker died", action="worker_died", device=slot.device, exit_code=code, restart_in_s=slot.pause_s
+        )
+
+
+def _start(slot: _Slot, queues: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "worker.process", "--queues", ",".join(queues)]
+    slot.process = start_child(command, None, slot.environment)
+    slot.started_at = time.monotonic()
+    log.info("worker started", action="worker_started", device=slot.device, pid=slot.process.pid)

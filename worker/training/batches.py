@@ -1,0 +1,50 @@
+"""Training batches: shuffled every epoch, yet of nearly equal lengths within a batch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from worker.backend import tf
+from worker.batching import collate
+from worker.checkpoints.tokenizer import Encoded
+
+#: Batches whose examples are sorted by length together: wide enough that little padding is left,
+#: narrow enough that every epoch mixes the examples anew.
+_POOL_BATCHES = 50
+
+
+def epoch_order(lengths: Sequence[int], batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """The batches of one epoch as indices: every example once, neighbours in length together."""
+    order = random.permutation(len(lengths))
+    pool = batch_size * _POOL_BATCHES
+    batches = []
+    for start in range(0, len(order), pool):
+        members = order[start : start + pool]
+        by_length = members[np.argsort(np.asarray(lengths)[members], kind="stable")]
+        batches += [by_length[at : at + batch_size] for at in range(0, len(by_length), batch_size)]
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def training_data(
+    encoded: Sequence[Encoded],
+    targets: np.ndarray,
+    *,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    padding_id: int,
+    input_names: Sequence[str],
+) -> Any:
+    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, target [batch])."""
+
+    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        random = np.random.default_rng(seed)
+        for _ in range(epochs):
+            for indices in epoch_order([one.length for one in encoded], batch_size, random):
+                batch = collate([encoded[index] for index in indices], padding_id)
+                yield {name: getattr(batch, name) for name in input_names}, targets[indices]
+
+    matrix = tf.TensorSpec([None, None], tf.int32)
+    signature = ({name: matrix for name in input_names}, tf.TensorSpec([None], tf.int32))
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)

@@ -1,0 +1,130 @@
+"""Fine-tuning one claimed job: examples from SQL in, a new version in the registry out."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from db.checkpoint import read_checkpoint_facts
+from db.claims import Claim, finish_chunk
+from db.jobs import settle_job
+from db.registry import RegisteredModel, register_model
+from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
+from worker.checkpoints.classifier import Classifier
+from worker.checkpoints.load import load_classifier
+from worker.checkpoints.save import save_checkpoint
+from worker.checkpoints.tokenizer import load_tokenizer
+from worker.context import WorkerContext
+from worker.errors import TrainingError
+from worker.lease import Heartbeat
+from worker.training.callbacks import CurveWriter, StopCheck
+from worker.training.fit import encode_examples, fit_classifier, held_out_accuracy
+
+log = structlog.get_logger()
+
+
+def finetune(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+    """Train, evaluate, save and register. Raises LeaseLost where the claim is no longer ours."""
+    base = Path(claim.params["base_directory"])
+    if not base.is_dir():
+        raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")
+    started = time.monotonic()
+    model, metrics = _train(context, claim, heartbeat, base)
+    metrics["seconds"] = round(time.monotonic() - started, 1)
+    directory = _save(context, claim, model, base)
+    try:
+        record = _publish(context, claim, directory, metrics)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **metrics)
+
+
+def _train(
+    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path
+) -> tuple[Classifier, dict[str, Any]]:
+    params = claim.params
+    labels, max_length = params["labels"], _max_length(params, base)
+    with context.database.write() as connection:
+        forget_metrics(connection, claim.job_id)
+        train = load_examples(connection, claim.job_id, "train")
+        held_out = load_examples(connection, claim.job_id, "validation")
+    tokenizer = load_tokenizer(base)
+    data = encode_examples(tokenizer, train, labels, max_length)
+    with context.device:
+        model = load_classifier(
+            base, labels=labels, problem_type="single_label_classification", seed=params["seed"]
+        )
+        callbacks = [
+            CurveWriter(_curve(context, claim), params["steps"], params["epochs"]),
+            StopCheck(heartbeat.check),
+        ]
+        fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks)
+        accuracy = held_out_accuracy(
+            model,
+            encode_examples(tokenizer, held_out, labels, max_length),
+            tokenizer.pad_token_id,
+            context.settings.token_budget,
+        )
+    return model, {
+        "train_examples": len(train),
+        "validation_examples": len(held_out),
+        "validation_accuracy": accuracy,
+    }
+
+
+def _max_length(params: dict[str, Any], base: Path) -> int:
+    return min(params["max_length"], read_checkpoint_facts(base).max_tokens)
+
+
+def _curve(context: WorkerContext, claim: Claim) -> Any:
+    def write(epoch: int, step: int, values: Any) -> None:
+        with context.database.write() as connection:
+            store_metrics(connection, claim.job_id, epoch, step, values)
+
+    return write
+
+
+def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path) -> Path:
+    """Write the checkpoint beside its place and rename it there, so that it is seen whole or not at all.
+
+    The attempt is part of the name: another attempt at the same job never writes to the same place.
+    """
+    name = f"job-{claim.job_id}-{claim.attempt}"
+    target = context.settings.models_dir / claim.params["name"] / name
+    partial = target.with_name(f".{name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save_checkpoint(
+        model,
+        base,
+        partial,
+        labels=claim.params["labels"],
+        problem_type=model.problem_type,
+        # What it was trained to read is what it reads when it scores.
+        max_tokens=_max_length(claim.params, base),
+    )
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    return target
+
+
+def _publish(
+    context: WorkerContext, claim: Claim, directory: Path, metrics: dict[str, Any]
+) -> RegisteredModel:
+    facts = read_checkpoint_facts(directory)
+    with context.database.write() as connection:
+        finish_chunk(connection, claim, scored=len(claim.review_ids))
+        record = register_model(
+            connection,
+            claim.params["name"],
+            directory,
+            facts,
+            kind="finetuned",
+            base=claim.params["base"],
+            metrics=metrics,
+        )
+        set_trained_model(connection, claim.job_id, record.id)
+        settle_job(connection, claim.job_id)
+    return record
