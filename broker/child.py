@@ -31,9 +31,9 @@ def start_child(
 
     env = {**os.environ, **(environment or {})}
     if log_file is None:
-        return subprocess.Popen(command, env=env, preexec_fn=prepare)  # noqa: PLW1509, S603
+        return subprocess.Popen(command, env=env, preexec_fn=prepare)  # noqa: S603
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
-        return subprocess.Popen(  # noqa: PLW1509, S603
+        return subprocess.Popen(  # noqa: S603
             command, env=env, preexec_fn=prepare, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )

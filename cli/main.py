@@ -78,9 +78,7 @@ def _is_ours(error: Exception) -> bool:
     """Whether a room said this to a person, rather than a fault of the program."""
     roots = {"ProducerError", "DatabaseError", "BrokerError", "WorkerError"}
     rooms = {"producer", "db", "broker", "worker"}
-    return any(
-        cls.__name__ in roots and cls.__module__.partition(".")[0] in rooms for cls in type(error).__mro__
-    )
+    return any(cls.__name__ in roots and cls.__module__.partition(".")[0] in rooms for cls in type(error).__mro__)
 
 
 def _log_to_stderr() -> None:

@@ -28,7 +28,15 @@ def list_command(as_json: bool) -> None:
     else:
         columns = ("model", "kind", "family", "base", "labels", "tokens", "created")
         rows = [
-            (one.reference, one.kind, one.family, one.base, ", ".join(one.labels), one.max_tokens, one.created_at)
+            (
+                one.reference,
+                one.kind,
+                one.family,
+                one.base,
+                ", ".join(one.labels),
+                one.max_tokens,
+                one.created_at,
+            )
             for one in models
         ]
         print_table(columns, rows, numbers=("tokens",))

@@ -76,9 +76,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
 
 
 def _write_table(results: Iterable[Result], file: TextIO) -> None:
-    rows = [
-        (one.external_id, one.label, f"{one.score:.4f}", one.model, one_line(one.text)) for one in results
-    ]
+    rows = [(one.external_id, one.label, f"{one.score:.4f}", one.model, one_line(one.text)) for one in results]
     if not rows:
         notes.print("No predictions match.")
     else:

@@ -12,9 +12,7 @@ from db.database import Database
 from db.jobs import job_status
 
 
-def run_job(
-    database: Database, enqueue: Callable[[Celery | None], int], *, no_wait: bool, as_json: bool
-) -> int:
+def run_job(database: Database, enqueue: Callable[[Celery | None], int], *, no_wait: bool, as_json: bool) -> int:
     """Enqueue with a stack beside it and follow to the end, or enqueue only; return the exit code."""
     if no_wait:
         return _announce(database, enqueue(running_app()), as_json)

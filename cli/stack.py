@@ -111,7 +111,7 @@ def _is_owned(settings: BrokerSettings) -> bool:
 def _start_owner(settings: BrokerSettings) -> subprocess.Popen[bytes]:
     settings.log_file.parent.mkdir(parents=True, exist_ok=True)
     with settings.log_file.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 (this program itself)
+        return subprocess.Popen(
             [sys.executable, "-m", "cli.stack_owner"],
             stdin=subprocess.DEVNULL,
             stdout=log,

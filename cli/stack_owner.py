@@ -74,9 +74,7 @@ class _Stack:
             self._redis.start()
         if self._worker is None or self._worker.poll() is not None:
             command = [sys.executable, "-m", "cli.main", "worker"]
-            self._worker = start_child(
-                command, self._settings.log_file, {"REVIEWMILL_REDIS_URL": self._settings.url}
-            )
+            self._worker = start_child(command, self._settings.log_file, {"REVIEWMILL_REDIS_URL": self._settings.url})
 
     def stop(self) -> None:
         """Stop the worker, which gives its chunk back, then Redis."""

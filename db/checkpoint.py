@@ -105,8 +105,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise CheckpointError(f"{directory}: there is no such directory")
     if not (directory / "config.json").is_file():
         raise CheckpointError(
-            f"{directory}: config.json is missing; "
-            "a checkpoint holds config.json, safetensors weights and a tokenizer"
+            f"{directory}: config.json is missing; a checkpoint holds config.json, safetensors weights and a tokenizer"
         )
     return _json_object(directory / "config.json")
 
@@ -206,9 +205,7 @@ def _corrupt(path: Path, why: str) -> CheckpointError:
     return CheckpointError(f"{path.parent}: {path.name} is not a whole safetensors file: {why}")
 
 
-def _class_count(
-    directory: Path, family: str, config: Mapping[str, Any], shapes: Mapping[str, Shape]
-) -> int | None:
+def _class_count(directory: Path, family: str, config: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int | None:
     """Count the classes in the shape of the head's last kernel, [classes, hidden]; None without a head."""
     found = sorted(name for name in shapes if name.startswith(("classifier.", "pre_classifier.")))
     if not found:
@@ -229,8 +226,7 @@ def _refuse_other_heads(
     expected = sorted(_HEADS[family])
     if found != expected:
         raise CheckpointError(
-            f"{directory}: the head has {', '.join(found)}; "
-            f"a {family} sequence classifier has {', '.join(expected)}"
+            f"{directory}: the head has {', '.join(found)}; a {family} sequence classifier has {', '.join(expected)}"
         )
     other = [str(name) for name in config.get("architectures") or () if str(name).endswith(_OTHER_TASKS)]
     pooler = _POOLERS.get(family)
@@ -247,9 +243,7 @@ def _labels(directory: Path, config: Mapping[str, Any], classes: int) -> tuple[s
     try:
         named = {int(key): str(label) for key, label in id2label.items()}
     except (AttributeError, ValueError):
-        raise CheckpointError(
-            f"{directory}: id2label in config.json must map class numbers to labels"
-        ) from None
+        raise CheckpointError(f"{directory}: id2label in config.json must map class numbers to labels") from None
     if sorted(named) != list(range(classes)):
         raise CheckpointError(
             f"{directory}: id2label in config.json names {len(named)} classes "

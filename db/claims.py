@@ -56,12 +56,11 @@ def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: floa
     if row is None:
         return None
     connection.execute(
-        update(Job)
-        .where(Job.id == row.job_id, Job.state == "pending")
-        .values(state="running", started_at=utc_now())
+        update(Job).where(Job.id == row.job_id, Job.state == "pending").values(state="running", started_at=utc_now())
     )
     job = connection.execute(select(Job.kind, Job.model_id, Job.params).where(Job.id == row.job_id)).one()
-    return Claim(chunk_id, row.attempt, owner, row.job_id, *job, review_ids=row.review_ids)
+    kind, model_id, params = job
+    return Claim(chunk_id, row.attempt, owner, row.job_id, kind, model_id, params, row.review_ids)
 
 
 def renew_lease(connection: Connection, claim: Claim, lease_s: float, scored: int) -> None:
@@ -69,9 +68,7 @@ def renew_lease(connection: Connection, claim: Claim, lease_s: float, scored: in
     _update_held(connection, claim, lease_expires_at=utc_now(lease_s), scored=scored)
 
 
-def finish_chunk(
-    connection: Connection, claim: Claim, *, scored: int = 0, reused: int = 0, failed: int = 0
-) -> None:
+def finish_chunk(connection: Connection, claim: Claim, *, scored: int = 0, reused: int = 0, failed: int = 0) -> None:
     """End the chunk as done. First statement of the transaction that writes its results. Raises LeaseLost.
 
     Follow it, in the same transaction, with the results and `settle_job`.
@@ -91,9 +88,7 @@ def finish_chunk(
 
 def give_back(connection: Connection, claim: Claim) -> None:
     """Free the chunk for another attempt at once, as on shutdown. Raises LeaseLost."""
-    _update_held(
-        connection, claim, state="pending", lease_owner=None, lease_expires_at=None, scored=0
-    )
+    _update_held(connection, claim, state="pending", lease_owner=None, lease_expires_at=None, scored=0)
 
 
 def retry_later(connection: Connection, claim: Claim, reason: str, delay_s: float) -> None:
@@ -153,6 +148,4 @@ def _update_held(connection: Connection, claim: Claim, **values: Any) -> None:
         .values(**values)
     )
     if changed.rowcount != 1:
-        raise LeaseLost(
-            f"chunk {claim.chunk_id} is no longer held by attempt {claim.attempt} of {claim.owner}"
-        )
+        raise LeaseLost(f"chunk {claim.chunk_id} is no longer held by attempt {claim.attempt} of {claim.owner}")

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DatabaseError as SomeDatabaseError
 
 from db.errors import DatabaseError, DatabaseUnreachable
 
@@ -64,7 +65,8 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            if isinstance(error.orig, sqlite3.IntegrityError) or "Integrity" in type(error).__name__:
+            # Other kinds, a constraint that was broken say, are faults of the program.
+            if not isinstance(error, OperationalError | InterfaceError) and type(error) is not SomeDatabaseError:
                 raise
             reason = str(error.orig).strip().splitlines()[0]
             raise DatabaseUnreachable(f"the database {self.place} cannot be used: {reason}") from error

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, String, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, String, cast, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import InstrumentedAttribute
 
 from db.tables import Base, Chunk
 
@@ -16,17 +17,20 @@ def insert(connection: Connection, table: type[Base]) -> Any:
     return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
-def members(connection: Connection, values: Sequence[int] | Sequence[str]) -> Select[Any]:
-    """The values as a table of one column, for `column.in_(...)`.
+def is_one_of(
+    connection: Connection, column: ColumnElement[Any] | InstrumentedAttribute[Any], values: Sequence[Any]
+) -> ColumnElement[bool]:
+    """Whether the column holds one of the values.
 
     They travel as one JSON parameter: both databases limit the number of parameters, and a list of
     ten thousand bound one by one is slow to compile.
     """
-    kind = BigInteger() if values and isinstance(values[0], int) else String()
     if connection.dialect.name == "sqlite":
-        return select(func.json_each(json.dumps(list(values))).table_valued("value").c.value)
+        each = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(each.c.value))
     array = cast(literal(json.dumps(list(values)), String()), JSONB)
-    return select(cast(func.jsonb_array_elements_text(array).table_valued("value").c.value, kind))
+    each = func.jsonb_array_elements_text(array).table_valued("value").render_derived()
+    return column.in_(select(cast(each.c.value, column.type)))
 
 
 def review_ids_of_job(connection: Connection, job_id: int) -> Select[Any]:

@@ -94,9 +94,7 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
         for position, ids in enumerate(new.chunks)
     )
     _insert_many(connection, Chunk, chunks)
-    _insert_many(
-        connection, Failure, ({"job_id": job_id, "stage": "read", **row._asdict()} for row in new.rejected)
-    )
+    _insert_many(connection, Failure, ({"job_id": job_id, "stage": "read", **row._asdict()} for row in new.rejected))
     _insert_many(connection, Example, ({"job_id": job_id, **example._asdict()} for example in new.examples))
     settle_job(connection, job_id)
     ids = connection.scalars(select(Chunk.id).where(Chunk.job_id == job_id).order_by(Chunk.position))
@@ -152,34 +150,29 @@ def list_jobs(connection: Connection, limit: int = 50) -> list[JobStatus]:
 def refused_rows(connection: Connection, job_id: int, limit: int = 10) -> list[Any]:
     """The first failures of a job: row, external_id, stage and reason."""
     columns = (Failure.row, Failure.external_id, Failure.stage, Failure.reason)
-    found = connection.execute(
-        select(*columns).where(Failure.job_id == job_id).order_by(Failure.id).limit(limit)
-    )
+    found = connection.execute(select(*columns).where(Failure.job_id == job_id).order_by(Failure.id).limit(limit))
     return [row._asdict() for row in found]
 
 
 def _statuses() -> Any:
-    return (
-        select(
-            Job.id,
-            Job.kind,
-            Job.state,
-            Job.model_id,
-            (Model.name + "@" + cast(Model.version, String)).label("model"),
-            Job.params,
-            Job.priority,
-            Job.total,
-            _of_chunks(func.sum(Chunk.scored)),
-            _of_chunks(func.sum(Chunk.reused)),
-            _of_chunks(func.sum(Chunk.failed)) + Job.rejected,
-            _of_chunks(func.count()),
-            Job.error,
-            Job.created_at,
-            Job.started_at,
-            Job.finished_at,
-        )
-        .outerjoin(Model, Model.id == Job.model_id)
-    )
+    return select(
+        Job.id,
+        Job.kind,
+        Job.state,
+        Job.model_id,
+        (Model.name + "@" + cast(Model.version, String)).label("model"),
+        Job.params,
+        Job.priority,
+        Job.total,
+        _of_chunks(func.sum(Chunk.scored)),
+        _of_chunks(func.sum(Chunk.reused)),
+        _of_chunks(func.sum(Chunk.failed)) + Job.rejected,
+        _of_chunks(func.count()),
+        Job.error,
+        Job.created_at,
+        Job.started_at,
+        Job.finished_at,
+    ).outerjoin(Model, Model.id == Job.model_id)
 
 
 def _of_chunks(total: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy import insert as plain_insert
 
-from db.dialect import insert, members
+from db.dialect import insert, is_one_of
 from db.tables import Failure, Prediction, Review
 
 #: Rows of one INSERT.
@@ -52,14 +52,12 @@ class ScoreFailure:
 _VERDICT_COLUMNS = [getattr(Prediction, field) for field in Verdict.__slots__]
 
 
-def known_verdicts(
-    connection: Connection, model_id: int, text_hashes: Sequence[str]
-) -> dict[str, KnownVerdict]:
+def known_verdicts(connection: Connection, model_id: int, text_hashes: Sequence[str]) -> dict[str, KnownVerdict]:
     """What the model already said of these texts, by text hash."""
     found = connection.execute(
         select(Review.text_hash, Prediction.review_id, *_VERDICT_COLUMNS)
         .join(Review, Review.id == Prediction.review_id)
-        .where(Review.text_hash.in_(members(connection, text_hashes)), Prediction.model_id == model_id)
+        .where(is_one_of(connection, Review.text_hash, text_hashes), Prediction.model_id == model_id)
     )
     known: dict[str, KnownVerdict] = {}
     for text_hash, review_id, *verdict in found:

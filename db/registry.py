@@ -87,9 +87,7 @@ def find_model(connection: Connection, reference: str) -> RegisteredModel:
     name, _, wanted = reference.partition("@")
     versions = [
         RegisteredModel(*row)
-        for row in connection.execute(
-            select(*_COLUMNS).where(Model.name == name).order_by(Model.version.desc())
-        )
+        for row in connection.execute(select(*_COLUMNS).where(Model.name == name).order_by(Model.version.desc()))
     ]
     if not versions:
         raise UnknownModel(f"no model is named {name!r}; {_known(connection)}")

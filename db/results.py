@@ -73,7 +73,7 @@ def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
         .group_by(Prediction.label)
         .order_by(count.desc(), Prediction.label)
     )
-    return {label: number for label, number in found}
+    return dict(found.all())
 
 
 def _all_results() -> Select[Any]:

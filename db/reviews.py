@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, select
 
-from db.dialect import insert, members
+from db.dialect import insert, is_one_of
 from db.tables import Review
 
 
@@ -48,11 +48,9 @@ def store_reviews(connection: Connection, source: str, reviews: Sequence[NewRevi
     ]
     if rows:
         connection.execute(insert(connection, Review).on_conflict_do_nothing(), rows)
-    wanted = members(connection, [review.external_id for review in reviews])
+    wanted = is_one_of(connection, Review.external_id, [review.external_id for review in reviews])
     found = connection.execute(
-        select(Review.external_id, Review.text_hash, Review.id).where(
-            Review.source == source, Review.external_id.in_(wanted)
-        )
+        select(Review.external_id, Review.text_hash, Review.id).where(Review.source == source, wanted)
     )
     ids = {(external_id, text_hash): id_ for external_id, text_hash, id_ in found}
     return [ids[review.external_id, review.text_hash] for review in reviews]
@@ -62,7 +60,7 @@ def load_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, Stored
     """The reviews with those ids, by id. One deleted meanwhile is absent."""
     found = connection.execute(
         select(Review.id, Review.external_id, Review.text, Review.text_pair, Review.text_hash).where(
-            Review.id.in_(members(connection, ids))
+            is_one_of(connection, Review.id, ids)
         )
     )
     return {row.id: StoredReview(*row) for row in found}

@@ -1,6 +1,7 @@
 """Which revision the tables are at, and how they come to the newest."""
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from db.settings import DatabaseSettings
 #: The newest migration. A test holds it against the migrations folder; knowing it here spares
 #: every command the reading of that folder.
 HEAD_REVISION = "0001"
+
+#: Alembic keeps what it works on in module globals, so two threads must take turns.
+_alembic = threading.Lock()
 
 
 def open_database(settings: DatabaseSettings | None = None) -> Database:
@@ -52,7 +56,7 @@ def upgrade(database: Database) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with _alone(database), database.write() as connection:
+    with _alembic, _alone(database), database.write() as connection:
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")

@@ -18,8 +18,7 @@ class DatabaseSettings(BaseSettings):
     )
     database_url: str = Field(
         default="",
-        description="SQLAlchemy URL, sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME. "
-        "Empty: SQLite in the home.",
+        description="SQLAlchemy URL, sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME. Empty: SQLite in the home.",
     )
 
     @property

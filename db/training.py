@@ -28,9 +28,7 @@ def load_examples(connection: Connection, job_id: int, split: str) -> list[Train
     return [TrainingExample(*row) for row in found]
 
 
-def store_metrics(
-    connection: Connection, job_id: int, epoch: int, step: int, values: Mapping[str, float]
-) -> None:
+def store_metrics(connection: Connection, job_id: int, epoch: int, step: int, values: Mapping[str, float]) -> None:
     """Add points to the job's curve, as they happen."""
     rows = [
         {"job_id": job_id, "epoch": epoch, "step": step, "name": name, "value": float(value)}

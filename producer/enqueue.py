@@ -90,9 +90,7 @@ class Doorway:
             **_named(columns),
         }
         chunks = [intake.review_ids]
-        return self._enqueue(
-            NewJob("finetune", params, chunks, rejected=intake.rejected, examples=examples)
-        )
+        return self._enqueue(NewJob("finetune", params, chunks, rejected=intake.rejected, examples=examples))
 
     def _enqueue(self, new: NewJob) -> int:
         with self.database.write() as connection:
@@ -103,7 +101,7 @@ class Doorway:
 
 
 def _named(columns: Columns) -> dict[str, str]:
-    return {name: column for name, column in asdict(columns).items() if column is not None}
+    return {f"{name}_column": column for name, column in asdict(columns).items() if column is not None}
 
 
 def _training_count(examples: list[LabelledReview]) -> int:

@@ -38,9 +38,7 @@ def plan_chunk(
     for review_id in review_ids:
         review = reviews.get(review_id)
         if review is None:
-            plan.failures.append(
-                ScoreFailure(None, None, f"review {review_id} was deleted before it was scored")
-            )
+            plan.failures.append(ScoreFailure(None, None, f"review {review_id} was deleted before it was scored"))
         elif review_id in seen_ids:
             plan.reused += 1
         else:
@@ -49,9 +47,7 @@ def plan_chunk(
     return plan
 
 
-def _plan_review(
-    plan: ChunkPlan, review: StoredReview, known: KnownVerdict | None, seen_texts: set[str]
-) -> None:
+def _plan_review(plan: ChunkPlan, review: StoredReview, known: KnownVerdict | None, seen_texts: set[str]) -> None:
     if known is None and review.text_hash not in seen_texts:
         seen_texts.add(review.text_hash)
         plan.to_infer.append(review)

@@ -45,9 +45,7 @@ def _end_early(context: WorkerContext, claim: Claim, error: Exception) -> None:
         _note_end(context, claim, error)
     except DatabaseError as unreachable:
         # The lease runs out by itself, and the sweep offers the chunk to another attempt.
-        log.warning(
-            "chunk left to its lease", action="chunk_left", chunk=claim.chunk_id, reason=str(unreachable)
-        )
+        log.warning("chunk left to its lease", action="chunk_left", chunk=claim.chunk_id, reason=str(unreachable))
 
 
 def _note_end(context: WorkerContext, claim: Claim, error: Exception) -> None:

@@ -32,9 +32,7 @@ def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> N
         store_predictions(connection, claim.model_id, claim.job_id, plan.predictions(verdicts))
         store_score_failures(connection, claim.job_id, plan.failures)
         settle_job(connection, claim.job_id)
-    log.info(
-        "chunk scored", action="chunk_scored", job=claim.job_id, chunk=claim.chunk_id, scored=plan.scored
-    )
+    log.info("chunk scored", action="chunk_scored", job=claim.job_id, chunk=claim.chunk_id, scored=plan.scored)
 
 
 def _plan(context: WorkerContext, claim: Claim) -> tuple[ChunkPlan, dict[str, Verdict]]:

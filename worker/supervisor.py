@@ -78,9 +78,7 @@ def _keep_alive(slot: _Slot, queues: Sequence[str]) -> None:
         lived_s = now - slot.started_at
         slot.pause_s = _FIRST_PAUSE_S if lived_s > _HEALTHY_AFTER_S else min(slot.pause_s * 2, _LONGEST_PAUSE_S)
         slot.process, slot.start_after = None, now + slot.pause_s
-        log.error(
-            "worker died", action="worker_died", device=slot.device, exit_code=code, restart_in_s=slot.pause_s
-        )
+        log.error("worker died", action="worker_died", device=slot.device, exit_code=code, restart_in_s=slot.pause_s)
 
 
 def _start(slot: _Slot, queues: Sequence[str]) -> None:

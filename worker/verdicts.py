@@ -7,9 +7,7 @@ import numpy as np
 from db.predictions import Verdict
 
 
-def make_verdict(
-    labels: Sequence[str], values: np.ndarray, problem_type: str, tokens: int, truncated: bool
-) -> Verdict:
+def make_verdict(labels: Sequence[str], values: np.ndarray, problem_type: str, tokens: int, truncated: bool) -> Verdict:
     """The verdict for one text from its values, one a label, [classes].
 
     Values are probabilities, or the raw value for regression. The top label is the one with the

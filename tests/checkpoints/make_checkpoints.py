@@ -192,12 +192,10 @@ def _albert_tokenizer() -> Tokenizer:
 
 
 def _unigram(tokens: list[str]) -> Tokenizer:
-    """Build as the tokenizer classes of transformers do: a directory with tokenizer.json alone then reads alike."""
+    """Build as the classes of transformers do, so that a directory with tokenizer.json alone reads alike."""
     tokenizer = Tokenizer(models.Unigram(_unigram_vocabulary(tokens), tokens.index("<unk>")))
     tokenizer.add_special_tokens(tokens)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     tokenizer.decoder = decoders.Metaspace()
     return tokenizer
 
@@ -213,9 +211,7 @@ def _unigram_vocabulary(tokens: list[str]) -> list[tuple[str, float]]:
     return [(token, 0.0) for token in tokens] + [(piece, len(piece) - 12.0) for piece in pieces]
 
 
-def _template(
-    tokenizer: Tokenizer, first: str, last: str, pair: str | None = None
-) -> processors.TemplateProcessing:
+def _template(tokenizer: Tokenizer, first: str, last: str, pair: str | None = None) -> processors.TemplateProcessing:
     return processors.TemplateProcessing(
         single=f"{first} $A {last}",
         pair=pair or f"{first} $A {last} $B:1 {last}:1",
@@ -238,9 +234,7 @@ def _make(
     _save_tokenizer(directory, tokenizer, config)
     _save_model(directory, config)
     reference = {"rows": [_answer(directory, text, pair) for text, pair in ROWS]}
-    (directory / "reference.json").write_text(
-        json.dumps(reference, ensure_ascii=False, indent=1) + "\n", "utf-8"
-    )
+    (directory / "reference.json").write_text(json.dumps(reference, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def _save_tokenizer(directory: Path, tokenizer: Tokenizer, config: transformers.PreTrainedConfig) -> None:

@@ -28,9 +28,7 @@ def copy(tmp_path: Path) -> Copy:
         shutil.copytree(CHECKPOINTS / name, tmp_path / name)
         path = tmp_path / name / file
         merged = json.loads(path.read_text("utf-8")) | keys
-        path.write_text(
-            json.dumps({key: value for key, value in merged.items() if value is not None}), "utf-8"
-        )
+        path.write_text(json.dumps({key: value for key, value in merged.items() if value is not None}), "utf-8")
         return tmp_path / name
 
     return make
@@ -134,9 +132,7 @@ def test_digest_survives_a_move_and_ignores_other_files(copy: Copy) -> None:
     assert read_checkpoint_facts(moved).digest == before
 
 
-@pytest.mark.parametrize(
-    "file", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
-)
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
 def test_digest_changes_with_each_file_that_decides_the_numbers(copy: Copy, file: str) -> None:
     directory = copy()
     before = read_checkpoint_facts(directory).digest
@@ -207,9 +203,7 @@ def test_no_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model_type", ["gpt2", None, 7])
 def test_unsupported_family(copy: Copy, model_type: Any) -> None:
     words = f"model_type {model_type!r} in config.json is not supported; "
-    refuses(
-        copy(model_type=model_type), words + "the families are bert, distilbert, roberta, xlm-roberta, albert"
-    )
+    refuses(copy(model_type=model_type), words + "the families are bert, distilbert, roberta, xlm-roberta, albert")
 
 
 def test_pickled_weights_only(copy: Copy) -> None:
@@ -298,9 +292,7 @@ def test_token_classifiers_are_refused(copy: Copy) -> None:
 
 
 def test_heads_of_other_tasks_are_refused(copy: Copy) -> None:
-    refuses(
-        copy(architectures=["BertForMultipleChoice"]), "BertForMultipleChoice does not classify sequences"
-    )
+    refuses(copy(architectures=["BertForMultipleChoice"]), "BertForMultipleChoice does not classify sequences")
 
 
 def test_head_of_another_shape(copy: Copy) -> None:

@@ -79,9 +79,7 @@ def test_a_cut_off_character_does_not_eat_the_quote_after_it(records_of):
 
 
 def test_bad_bytes_beyond_the_header_are_named_by_position(records_of):
-    assert records_of("a.csv", b"text\na,\xff\n") == [
-        Unreadable(2, "byte 0xff in column 2, character 1, is not UTF-8")
-    ]
+    assert records_of("a.csv", b"text\na,\xff\n") == [Unreadable(2, "byte 0xff in column 2, character 1, is not UTF-8")]
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,7 @@ def test_ordinary_texts_of_the_world_pass_unchanged(rows_of, text, ascii_only):
     [("a-1", "a-1"), (17, "17"), (0, "0"), (-3, "-3"), (" a ", " a "), ("x" * 512, "x" * 512)],
 )
 def test_ids_are_kept_as_text(rows_of, value, kept):
-    assert [row.external_id for row in rows_of("a.jsonl", lines({"text": "t", "id": value}), id="id")] == [
-        kept
-    ]
+    assert [row.external_id for row in rows_of("a.jsonl", lines({"text": "t", "id": value}), id="id")] == [kept]
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,7 @@ def test_regression_is_left_as_it_is() -> None:
     np.testing.assert_array_equal(probabilities(LOGITS, "regression"), LOGITS)
 
 
-@pytest.mark.parametrize(
-    "problem_type", ["single_label_classification", "multi_label_classification", "regression"]
-)
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "multi_label_classification", "regression"])
 def test_float32_of_the_same_shape(problem_type: str) -> None:
     found = probabilities(LOGITS, problem_type)
     assert found.dtype == np.float32

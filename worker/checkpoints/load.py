@@ -63,9 +63,7 @@ def _load(
     own_head = facts.labels is not None and (labels is None or tuple(labels) == facts.labels)
     chosen = facts.labels if labels is None else tuple(labels)
     if not chosen:
-        raise CheckpointLoadError(
-            "it is a bare encoder without a classification head; give the labels of a new one"
-        )
+        raise CheckpointLoadError("it is a bare encoder without a classification head; give the labels of a new one")
     stated = problem_type or (facts.problem_type if own_head else None)
     model = Classifier(facts.family, settings, chosen, normalise_problem_type(stated, len(chosen)))
     family = FAMILIES[facts.family]
@@ -108,9 +106,7 @@ def _tensor(tensors: Tensors, name: str, shape: Shape) -> np.ndarray:
         raise CheckpointLoadError(f"the tensor {name} is missing from the weights")
     if tensors[name].shape != shape:
         found = list(tensors[name].shape)
-        raise CheckpointLoadError(
-            f"the tensor {name} has shape {found}; by config.json it must have {list(shape)}"
-        )
+        raise CheckpointLoadError(f"the tensor {name} has shape {found}; by config.json it must have {list(shape)}")
     return tensors[name]
 
 
@@ -121,9 +117,7 @@ def _refuse_strangers(family: Family, slots: list[Slot], tensors: Tensors) -> No
     places = tuple(prefix + place for place in ("embeddings.", "encoder.", "transformer."))
     strangers = sorted(name for name in tensors if name.startswith(places) and name not in known)
     if strangers:
-        raise CheckpointLoadError(
-            f"the tensor {strangers[0]} has no place in the model that config.json describes"
-        )
+        raise CheckpointLoadError(f"the tensor {strangers[0]} has no place in the model that config.json describes")
 
 
 def _assign(model: Classifier, slots: list[Slot], tensors: Tensors) -> None:

@@ -52,9 +52,7 @@ def save_checkpoint(
 
 def _check(classes: int, labels: Sequence[str], problem_type: str) -> None:
     if len(labels) != classes or len(set(labels)) != classes:
-        raise CheckpointSaveError(
-            f"the model has {classes} classes; give as many different labels, not {len(labels)}"
-        )
+        raise CheckpointSaveError(f"the model has {classes} classes; give as many different labels, not {len(labels)}")
     if problem_type not in PROBLEM_TYPES or normalise_problem_type(problem_type, classes) != problem_type:
         raise CheckpointSaveError(
             f"problem_type {problem_type!r} does not fit {classes} classes; it must be one of "
@@ -78,9 +76,7 @@ def _value(variable: Any) -> np.ndarray:
     return np.asarray(variable.numpy(), dtype=np.float32)
 
 
-def _new_config(
-    config: Mapping[str, Any], family: str, labels: Sequence[str], problem_type: str
-) -> dict[str, Any]:
+def _new_config(config: Mapping[str, Any], family: str, labels: Sequence[str], problem_type: str) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in _STALE_KEYS}
     return kept | {
         "architectures": [FAMILIES[family].architecture],

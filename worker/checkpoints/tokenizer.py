@@ -31,9 +31,7 @@ def load_tokenizer(directory: Path) -> Any:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointLoadError(f"{directory}: the tokenizer cannot be read: {reason}") from error
     if not tokenizer.is_fast:
-        raise CheckpointLoadError(
-            f"{directory}: it has only a slow tokenizer; add the tokenizer.json of its fast one"
-        )
+        raise CheckpointLoadError(f"{directory}: it has only a slow tokenizer; add the tokenizer.json of its fast one")
     return tokenizer
 
 

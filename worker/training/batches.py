@@ -46,5 +46,5 @@ def training_data(
                 yield {name: getattr(batch, name) for name in input_names}, targets[indices]
 
     matrix = tf.TensorSpec([None, None], tf.int32)
-    signature = ({name: matrix for name in input_names}, tf.TensorSpec([None], tf.int32))
+    signature = (dict.fromkeys(input_names, matrix), tf.TensorSpec([None], tf.int32))
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)

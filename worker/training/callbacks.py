@@ -16,9 +16,7 @@ class CurveWriter(keras.callbacks.Callback):
     Steps count from 1 over the whole fit, epochs from 1.
     """
 
-    def __init__(
-        self, write: Callable[[int, int, Mapping[str, float]], None], steps: int, epochs: int
-    ) -> None:
+    def __init__(self, write: Callable[[int, int, Mapping[str, float]], None], steps: int, epochs: int) -> None:
         super().__init__()
         self._write = write
         self._steps = steps

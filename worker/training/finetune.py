@@ -42,9 +42,7 @@ def finetune(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None
     log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **metrics)
 
 
-def _train(
-    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path
-) -> tuple[Classifier, dict[str, Any]]:
+def _train(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
     labels, max_length = params["labels"], _max_length(params, base)
     with context.database.write() as connection:
@@ -54,9 +52,7 @@ def _train(
     tokenizer = load_tokenizer(base)
     data = encode_examples(tokenizer, train, labels, max_length)
     with context.device:
-        model = load_classifier(
-            base, labels=labels, problem_type="single_label_classification", seed=params["seed"]
-        )
+        model = load_classifier(base, labels=labels, problem_type="single_label_classification", seed=params["seed"])
         callbacks = [
             CurveWriter(_curve(context, claim), params["steps"], params["epochs"]),
             StopCheck(heartbeat.check),
@@ -110,9 +106,7 @@ def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path) -
     return target
 
 
-def _publish(
-    context: WorkerContext, claim: Claim, directory: Path, metrics: dict[str, Any]
-) -> RegisteredModel:
+def _publish(context: WorkerContext, claim: Claim, directory: Path, metrics: dict[str, Any]) -> RegisteredModel:
     facts = read_checkpoint_facts(directory)
     with context.database.write() as connection:
         finish_chunk(connection, claim, scored=len(claim.review_ids))

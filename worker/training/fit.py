@@ -69,9 +69,7 @@ def fit_classifier(
     model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
-def held_out_accuracy(
-    model: Classifier, data: Encoding, padding_id: int, token_budget: int
-) -> float | None:
+def held_out_accuracy(model: Classifier, data: Encoding, padding_id: int, token_budget: int) -> float | None:
     """The share of examples whose label the model finds, 0 to 1; None without examples."""
     if not data.encoded:
         return None

@@ -55,9 +55,7 @@ def bare(changed: Callable[..., Path]) -> Path:
     """A bare BERT encoder: no head, no prefix, and the integer buffer that old checkpoints have."""
 
     def strip(tensors: Tensors) -> Tensors:
-        kept = {
-            name.removeprefix("bert."): value for name, value in tensors.items() if name.startswith("bert.")
-        }
+        kept = {name.removeprefix("bert."): value for name, value in tensors.items() if name.startswith("bert.")}
         return kept | {"embeddings.position_ids": np.arange(64)[None, :]}
 
     return changed("bert", strip, {"id2label": None, "label2id": None, "architectures": ["BertModel"]})

@@ -129,9 +129,7 @@ def test_unsupported_family(changed: Changed) -> None:
 
 
 def test_label_count_mismatch(changed: Changed) -> None:
-    refuses(
-        changed("bert", config={"id2label": {"0": "a", "1": "b"}}), "id2label in config.json names 2 classes"
-    )
+    refuses(changed("bert", config={"id2label": {"0": "a", "1": "b"}}), "id2label in config.json names 2 classes")
 
 
 @pytest.mark.parametrize(
@@ -161,11 +159,7 @@ def test_bare_encoder_gets_a_seeded_head(bare: Path) -> None:
 
 def test_bare_encoder_without_pooler_gets_a_fresh_one(changed: Changed) -> None:
     def strip(tensors: Tensors) -> Tensors:
-        return {
-            name: value
-            for name, value in tensors.items()
-            if "pooler" not in name and "classifier" not in name
-        }
+        return {name: value for name, value in tensors.items() if "pooler" not in name and "classifier" not in name}
 
     model = load_classifier(changed("bert", strip), labels=["no", "yes"])
     assert model.fresh_variables == (
@@ -216,9 +210,7 @@ def test_names_of_the_first_bert_release(changed: Changed, checkpoints: Path) ->
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_half_precision_weights_become_float32(changed: Changed, checkpoints: Path, dtype: Any) -> None:
-    directory = changed(
-        "bert", lambda tensors: {name: value.astype(dtype) for name, value in tensors.items()}
-    )
+    directory = changed("bert", lambda tensors: {name: value.astype(dtype) for name, value in tensors.items()})
     model = load_classifier(directory)
     assert {weight.dtype for weight in model.weights} == {"float32"}
     np.testing.assert_allclose(logits(model), logits(load_classifier(checkpoints / "bert")), atol=0.2)
@@ -228,16 +220,12 @@ def test_sharded_weights(changed: Changed, checkpoints: Path) -> None:
     directory = changed("albert")
     tensors = load_file(directory / "model.safetensors")
     (directory / "model.safetensors").unlink()
-    weight_map = {
-        name: f"model-0000{1 + index % 2}-of-00002.safetensors" for index, name in enumerate(tensors)
-    }
+    weight_map = {name: f"model-0000{1 + index % 2}-of-00002.safetensors" for index, name in enumerate(tensors)}
     for shard in set(weight_map.values()):
         save_file({name: tensors[name] for name in tensors if weight_map[name] == shard}, directory / shard)
     index = {"metadata": {}, "weight_map": weight_map}
     (directory / "model.safetensors.index.json").write_text(json.dumps(index))
-    np.testing.assert_array_equal(
-        logits(load_classifier(directory)), logits(load_classifier(checkpoints / "albert"))
-    )
+    np.testing.assert_array_equal(logits(load_classifier(directory)), logits(load_classifier(checkpoints / "albert")))
 
 
 @pytest.mark.parametrize(
@@ -262,9 +250,7 @@ def test_sharded_weights(changed: Changed, checkpoints: Path) -> None:
         ),
     ],
 )
-def test_dropout_rates_are_the_configs(
-    changed: Changed, name: str, keys: dict[str, float], head_rate: float
-) -> None:
+def test_dropout_rates_are_the_configs(changed: Changed, name: str, keys: dict[str, float], head_rate: float) -> None:
     hidden, attention = list(keys.values())[:2]
     model = load_classifier(changed(name, config=keys))
     layers = model._flatten_layers()
@@ -274,9 +260,7 @@ def test_dropout_rates_are_the_configs(
     dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
     assert inside
     assert heads
-    assert [layer.rate for layer in dropouts] == [
-        (rates | heads).get(id(layer), hidden) for layer in dropouts
-    ]
+    assert [layer.rate for layer in dropouts] == [(rates | heads).get(id(layer), hidden) for layer in dropouts]
     assert {layer._dropout for layer in inside} == {attention}
 
 
@@ -293,9 +277,7 @@ def test_fit_learns(every_checkpoint: Path, changed: Changed) -> None:
     before = {path: variable.numpy() for path, variable in model.variables_by_path().items()}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.003), loss)
-    history = model.fit(
-        batch(model, rows=8), np.array([0, 1] * 4), epochs=15, batch_size=8, verbose=0
-    ).history
+    history = model.fit(batch(model, rows=8), np.array([0, 1] * 4), epochs=15, batch_size=8, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] / 2
     after = model.variables_by_path()
     assert [path for path in before if np.array_equal(before[path], after[path].numpy())] == []

@@ -44,13 +44,9 @@ def test_round_trip_keeps_names_and_shapes(every_checkpoint: Path, tmp_path: Pat
     assert shapes(tmp_path / "saved") == shapes(every_checkpoint)
 
 
-def test_round_trip_keeps_every_tensor_but_roberta_s_folded_ones(
-    every_checkpoint: Path, tmp_path: Path
-) -> None:
+def test_round_trip_keeps_every_tensor_but_roberta_s_folded_ones(every_checkpoint: Path, tmp_path: Path) -> None:
     model = save_again(every_checkpoint, tmp_path / "saved")
-    folded = (
-        ("position_embeddings.weight", "token_type_embeddings.weight") if "roberta" in model.family else ()
-    )
+    folded = ("position_embeddings.weight", "token_type_embeddings.weight") if "roberta" in model.family else ()
     saved = load_file(tmp_path / "saved" / "model.safetensors")
     for name, value in load_file(every_checkpoint / "model.safetensors").items():
         if not name.endswith(folded) or not folded:
@@ -84,9 +80,7 @@ def test_weights_say_that_they_are_in_pytorch_s_layout(checkpoints: Path, tmp_pa
 def test_a_bare_encoder_becomes_a_whole_classifier(bare: Path, checkpoints: Path, tmp_path: Path) -> None:
     model = load_classifier(bare, labels=["no", "yes"], seed=1)
     labels = ["no", "yes"]
-    save_checkpoint(
-        model, bare, tmp_path / "saved", labels=labels, problem_type="single_label_classification"
-    )
+    save_checkpoint(model, bare, tmp_path / "saved", labels=labels, problem_type="single_label_classification")
     config = json.loads((tmp_path / "saved" / "config.json").read_text("utf-8"))
     assert config["architectures"] == ["BertForSequenceClassification"]
     assert config["id2label"] == {"0": "no", "1": "yes"}
@@ -108,9 +102,7 @@ def test_max_tokens_becomes_the_tokenizer_s(checkpoints: Path, tmp_path: Path) -
 def test_max_tokens_without_a_tokenizer_config(bare: Path, tmp_path: Path) -> None:
     (bare / "tokenizer_config.json").unlink()
     model = load_classifier(bare, labels=["stars"], problem_type="regression")
-    save_checkpoint(
-        model, bare, tmp_path / "saved", labels=["stars"], problem_type="regression", max_tokens=33
-    )
+    save_checkpoint(model, bare, tmp_path / "saved", labels=["stars"], problem_type="regression", max_tokens=33)
     assert read_checkpoint_facts(tmp_path / "saved").max_tokens == 33
 
 
@@ -127,7 +119,5 @@ def test_labels_that_do_not_fit(
 ) -> None:
     model = load_classifier(checkpoints / "bert")
     with pytest.raises(CheckpointSaveError, match=words):
-        save_checkpoint(
-            model, checkpoints / "bert", tmp_path / "saved", labels=labels, problem_type=problem_type
-        )
+        save_checkpoint(model, checkpoints / "bert", tmp_path / "saved", labels=labels, problem_type=problem_type)
     assert not (tmp_path / "saved").exists()

@@ -103,6 +103,4 @@ def test_small_padded_batches_sorted_by_length(subject: Subject, size: int) -> N
 def test_padding_changes_nothing(subject: Subject) -> None:
     short = min(subject.rows, key=lambda row: row.length)
     long = max(subject.rows, key=lambda row: row.length)
-    np.testing.assert_allclose(
-        subject.answer([short, long])[:1], subject.answer([short]), rtol=0, atol=TOLERANCE
-    )
+    np.testing.assert_allclose(subject.answer([short, long])[:1], subject.answer([short]), rtol=0, atol=TOLERANCE)

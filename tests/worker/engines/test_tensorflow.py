@@ -61,6 +61,4 @@ def test_scoring_says_nothing_on_standard_error() -> None:
 
 def test_keras_runs_on_tensorflow_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert (
-        run("from worker.backend import keras; print(keras.config.backend())").stdout.strip() == "tensorflow"
-    )
+    assert run("from worker.backend import keras; print(keras.config.backend())").stdout.strip() == "tensorflow"

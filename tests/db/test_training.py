@@ -1,0 +1,34 @@
+"""Examples and curves of fine-tuning jobs."""
+
+from db.database import Database
+from db.jobs import LabelledReview, NewJob, create_job
+from db.reviews import store_reviews
+from db.training import forget_metrics, latest_metrics, load_examples, store_metrics
+from tests.db.conftest import SomeReview
+
+
+def test_examples_come_back_by_split(database: Database) -> None:
+    reviews = [SomeReview(str(number), f"text {number}", f"pair {number}") for number in range(3)]
+    with database.write() as connection:
+        ids = store_reviews(connection, "file.csv", reviews)
+        splits = ("train", "validation", "train")
+        examples = [LabelledReview(id_, f"label {id_}", split) for id_, split in zip(ids, splits, strict=True)]
+        job_id, _ = create_job(connection, NewJob("finetune", {}, [ids], examples=examples))
+        train = load_examples(connection, job_id, "train")
+        held_out = load_examples(connection, job_id, "validation")
+    assert [(one.text, one.pair, one.label) for one in train] == [
+        ("text 0", "pair 0", f"label {ids[0]}"),
+        ("text 2", "pair 2", f"label {ids[2]}"),
+    ]
+    assert [one.text for one in held_out] == ["text 1"]
+
+
+def test_the_curve_tells_its_newest_point(database: Database) -> None:
+    with database.write() as connection:
+        job_id, _ = create_job(connection, NewJob("finetune", {}, [[]]))
+        assert latest_metrics(connection, job_id) == {}
+        store_metrics(connection, job_id, 1, 5, {"loss": 0.7, "accuracy": 0.5})
+        store_metrics(connection, job_id, 2, 9, {"loss": 0.4})
+        assert latest_metrics(connection, job_id) == {"loss": 0.4, "accuracy": 0.5, "step": 9, "epoch": 2}
+        forget_metrics(connection, job_id)
+        assert latest_metrics(connection, job_id) == {}
