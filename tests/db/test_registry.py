@@ -9,7 +9,7 @@ from db.database import Database
 from db.errors import CheckpointError, UnknownModel
 from db.registry import RegisteredModel, find_model, get_model, list_models, register_model
 from db.tables import Model
-from tests.db.conftest import facts
+from tests.samples import facts
 
 
 def register(database: Database, name: str, digest: str) -> RegisteredModel:

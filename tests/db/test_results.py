@@ -14,7 +14,7 @@ from db.registry import RegisteredModel
 from db.results import Result, ResultFilter, find_results, label_counts
 from db.reviews import load_reviews, store_reviews
 from db.tables import Failure, Prediction
-from tests.db.conftest import SomeReview, verdict
+from tests.samples import SomeReview, verdict
 
 PROBABILITIES = (0.9, 0.2, 0.55, 0.4)
 Ask = Callable[..., list[Result]]

@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 from db.database import Database
 from db.reviews import load_reviews, store_reviews
 from db.tables import Review
-from tests.db.conftest import SomeReview
+from tests.samples import SomeReview
 
 
 def count(database: Database) -> int:

@@ -4,7 +4,7 @@ from db.database import Database
 from db.jobs import LabelledReview, NewJob, create_job
 from db.reviews import store_reviews
 from db.training import forget_metrics, latest_metrics, load_examples, store_metrics
-from tests.db.conftest import SomeReview
+from tests.samples import SomeReview
 
 
 def test_examples_come_back_by_split(database: Database) -> None:

@@ -98,8 +98,6 @@ def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path) -
         partial,
         labels=claim.params["labels"],
         problem_type=model.problem_type,
-        # What it was trained to read is what it reads when it scores.
-        max_tokens=_max_length(claim.params, base),
     )
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)

@@ -1,0 +1,45 @@
+# Everything lives in .venv; `make clean` takes it away again.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := cli producer broker worker db tests bench
+
+.PHONY: install demo test lint format bench constraints clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt requirements-demo.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-demo.txt
+	touch $@
+
+# The main job on real reviews, with the embedded stack.
+demo: install
+	$(BIN)/reviewmill demo
+
+test: install
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: install
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: install
+	$(BIN)/python -m bench.scoring
+
+# Write down the versions of a fresh install, after changing the ranges in pyproject.toml.
+constraints:
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > constraints.txt
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,36 @@
+"""A real Redis server."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+
+from broker.app import make_app
+from broker.redis_server import RedisServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server on a socket of its own."""
+    # pytest's folders have names too long for a socket.
+    with tempfile.TemporaryDirectory() as folder:
+        started = RedisServer(Path(folder) / "redis.sock", tmp_path / "redis.log")
+        started.start()
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def app(server: RedisServer) -> Celery:
+    """The Celery app on that server."""
+    return make_app(f"redis+socket://{server.socket}")
+
+
+@pytest.fixture
+def client(server: RedisServer) -> redis.Redis:
+    """A plain client of that server, to look behind Celery's back."""
+    return redis.Redis(unix_socket_path=os.fspath(server.socket))

