@@ -33,7 +33,11 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=5e-5, show_default=True)
-@click.option("--max-length", type=click.IntRange(8), default=256, show_default=True, help="Tokens of a review.")
+@click.option(
+    "--max-length",
+    type=click.IntRange(8),
+    help="Most tokens of a review read in training; fewer are faster. [default: the model's limit]",
+)
 @click.option(
     "--validation-split",
     type=click.FloatRange(0, 1, max_open=True),

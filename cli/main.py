@@ -1,10 +1,12 @@
 """The command `reviewmill`: finds the command's file, and turns what goes wrong into one line."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 import click
 
@@ -63,15 +65,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output, `head` perhaps, has seen enough.
-        sys.stderr.close()
+        # The reader of our output, `head` perhaps, has seen enough; Python must not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        if not _is_ours(error):
+        message = _message(error)
+        if message is None:
             raise
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {message}", err=True)
         sys.exit(WRONG)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _message(error: Exception) -> str | None:
+    """What to tell a person of the error; None for a fault of the program, which deserves its traceback."""
+    if _is_ours(error):
+        return str(error)
+    if type(error).__module__.startswith("pydantic") and type(error).__name__ == "ValidationError":
+        return _wrong_setting(error)
+    return None
+
+
+def _wrong_setting(error: Any) -> str:
+    first = error.errors()[0]
+    setting = f"REVIEWMILL_{'_'.join(map(str, first['loc'])).upper()}"
+    return f"the setting {setting} is {first['input']!r}: {first['msg'].lower()}"
 
 
 def _is_ours(error: Exception) -> bool:

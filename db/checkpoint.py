@@ -66,6 +66,11 @@ _OTHER_TASKS = ("ForTokenClassification", "ForMultipleChoice")
 Shape = tuple[int, ...]
 
 
+#: Where a directory may state a lower limit than its positions. The second is what the makers of a
+#: sentence encoder trained it to read; all-MiniLM-L6-v2 reads 256 of its 512 positions.
+_LIMITS = (("tokenizer_config.json", "model_max_length"), ("sentence_bert_config.json", "max_seq_length"))
+
+
 @dataclass(frozen=True, slots=True)
 class CheckpointFacts:
     """One checkpoint directory, as the registry keeps it.
@@ -280,8 +285,8 @@ def normalise_problem_type(stated: str | None, classes: int) -> str:
 
 def _max_tokens(directory: Path, family: str, config: Mapping[str, Any]) -> int:
     positions = _positions(directory, family, config)
-    stated = _tokenizer_limit(directory)
-    return positions if stated is None else min(positions, stated)
+    stated = [_stated_limit(directory / name, key) for name, key in _LIMITS]
+    return min([positions, *(limit for limit in stated if limit is not None)])
 
 
 def _positions(directory: Path, family: str, config: Mapping[str, Any]) -> int:
@@ -299,9 +304,8 @@ def _positions(directory: Path, family: str, config: Mapping[str, Any]) -> int:
     return usable
 
 
-def _tokenizer_limit(directory: Path) -> int | None:
-    path = directory / "tokenizer_config.json"
-    limit = _json_object(path).get("model_max_length") if path.is_file() else None
+def _stated_limit(path: Path, key: str) -> int | None:
+    limit = _json_object(path).get(key) if path.is_file() else None
     if not isinstance(limit, int | float) or not 0 < limit < _ABSURD_LENGTH_TOKENS:
         return None
     return int(limit)

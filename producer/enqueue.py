@@ -21,13 +21,17 @@ from producer.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How to fine-tune. `max_length` is in tokens; `validation_share` of the texts are held out."""
+    """How to fine-tune.
+
+    `max_length` is the most tokens of a review that training reads; None means the base's own limit, which is
+    what scoring reads. `validation_share` of the texts are held out.
+    """
 
     name: str
     epochs: int = 1
     batch_size: int = 16
     learning_rate: float = 5e-5
-    max_length: int = 256
+    max_length: int | None = None
     validation_share: float = 0.1
     seed: int = 0
 

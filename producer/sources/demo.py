@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
 from producer.sources.csv_file import CsvSource
 
-#: The values of the package's `source` column.
-DATASETS = ("imdb", "rotten_tomatoes")
+#: Each demo set, and the values of the package's `source` column that it takes in turn.
+DATASETS = {"imdb": ("imdb",), "rotten_tomatoes": ("rotten_tomatoes",), "movies": ("imdb", "rotten_tomatoes")}
 SPLITS = ("train", "test")
 #: One text in this many is in the test split.
 TEST_ONE_IN = 5
@@ -20,7 +21,9 @@ _LABELS = {"0": "negative", "1": "positive"}
 
 
 class DemoSource:
-    """`imdb` or `rotten_tomatoes`, whole or one split of it, with the columns `id`, `text` and `label`.
+    """`imdb`, `rotten_tomatoes` or `movies`, whole or one split of it, with the columns `id`, `text` and `label`.
+
+    `movies` is both, one review of each in turn for as long as both last: long reviews and single sentences.
 
     The package's file is ordered by label. Here the order is that of the texts' SHA-256, which mixes the
     labels and never changes, so the first N are a fair sample. The split hangs on the same hash: identical
@@ -38,7 +41,7 @@ class DemoSource:
         if dataset not in DATASETS or (colon and split not in SPLITS):
             raise SourceError(f"unknown demo source {'demo:' + rest!r}; it is {DEMO_FORMS}")
         self.name = f"demo:{rest}"
-        self._dataset = dataset
+        self._parts = DATASETS[dataset]
         self._split = split
         self._file = CsvSource(_data_path())
 
@@ -48,14 +51,19 @@ class DemoSource:
 
     def records(self) -> Iterator[Record | Unreadable]:
         """Yield the reviews in the order of their texts' hashes; HTML line breaks in them stay."""
+        parts = [self._in_order(part) for part in self._parts]
+        for in_turn in zip_longest(*parts):
+            yield from (record for record in in_turn if record is not None)
+
+    def _in_order(self, part: str) -> Iterator[Record]:
         kept: list[tuple[bytes, int, Record]] = []
-        for index, record in enumerate(_reviews(self._file, self._dataset)):
+        for index, record in enumerate(_reviews(self._file, part)):
             digest = hashlib.sha256(str(record.values["text"]).encode()).digest()
             if self._split in ("", _split_of(digest)):
                 kept.append((digest, index, record))
         kept.sort(key=lambda item: item[:2])
         for _, index, record in kept:
-            yield _renamed(record, f"{self._dataset}-{index}")
+            yield _renamed(record, f"{part}-{index}")
 
 
 def _split_of(digest: bytes) -> str:

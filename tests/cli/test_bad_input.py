@@ -132,7 +132,15 @@ def test_commands_that_make_no_sense(run: Run, reviews: Path, arguments: list[st
     refused(run(*arguments))
 
 
-def test_devices_that_are_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_is_wrong_is_named(run: Run, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "many")
+    refused(run("score", reviews, "--text", "body", "--model", BERT, "--no-wait"), "REVIEWMILL_CHUNK_SIZE", "'many'")
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "0")
+    refused(run("score", reviews, "--text", "body", "--model", BERT, "--no-wait"), "greater than or equal to 1")
+    no_jobs(run)
+
+
+def test_devices_that_are_none() -> None:
     from worker.devices import UnknownDevice, find_devices
 
     assert find_devices("cpu") == ["cpu"]

@@ -50,6 +50,20 @@ def test_line_breaks_stay_as_they_are(imdb):
     assert sum("<br />" in review["text"] for review in imdb[""]) > 10_000
 
 
+def test_movies_are_both_sets_in_turn_without_crossing_splits():
+    def texts(name):
+        return [str(record.values["text"]) for record in open_source(name).records()]
+
+    movies, imdb_train, tomatoes = (
+        texts("demo:movies:train"),
+        texts("demo:imdb:train"),
+        texts("demo:rotten_tomatoes:train"),
+    )
+    assert movies[:6] == [text for pair in zip(imdb_train[:3], tomatoes[:3], strict=True) for text in pair]
+    assert sorted(movies) == sorted(imdb_train + tomatoes)
+    assert not set(movies) & set(texts("demo:imdb:test"))
+
+
 def test_rotten_tomatoes_passes_every_check():
     source = open_source("demo:rotten_tomatoes")
     assert source.name == "demo:rotten_tomatoes"

@@ -178,7 +178,7 @@ def test_directories_that_are_none(database: Database, tmp_path: Path) -> None:
 
 def test_minilm_is_an_encoder_to_start_from(database: Database) -> None:
     base = find_base(database, "minilm")
-    assert (base.facts.family, base.facts.labels) == ("bert", None)
+    assert (base.facts.family, base.facts.labels, base.facts.max_tokens) == ("bert", None, 256)
 
 
 def test_a_missing_minilm_says_how_to_get_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

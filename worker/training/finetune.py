@@ -17,62 +17,65 @@ from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.checkpoints.tokenizer import load_tokenizer
 from worker.context import WorkerContext
+from worker.engines.tensorflow import TensorFlowEngine
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.callbacks import CurveWriter, StopCheck
 from worker.training.fit import encode_examples, fit_classifier, held_out_accuracy
+from worker.training.precision import training_precision
 
 log = structlog.get_logger()
 
 
 def finetune(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
-    """Train, evaluate, save and register. Raises LeaseLost where the claim is no longer ours."""
+    """Train, save, evaluate what was saved, and register it. Raises LeaseLost where the claim is no longer ours."""
     base = Path(claim.params["base_directory"])
     if not base.is_dir():
         raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")
     started = time.monotonic()
-    model, metrics = _train(context, claim, heartbeat, base)
-    metrics["seconds"] = round(time.monotonic() - started, 1)
-    directory = _save(context, claim, model, base)
-    try:
-        record = _publish(context, claim, directory, metrics)
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
+    with context.device:
+        model, metrics = _train(context, claim, heartbeat, base)
+        directory = _save(context, claim, model, base)
+        try:
+            metrics |= _evaluate(context, claim, directory)
+            metrics["seconds"] = round(time.monotonic() - started, 1)
+            record = _publish(context, claim, directory, metrics)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
     log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **metrics)
 
 
 def _train(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
-    labels, max_length = params["labels"], _max_length(params, base)
     with context.database.write() as connection:
         forget_metrics(connection, claim.job_id)
-        train = load_examples(connection, claim.job_id, "train")
-        held_out = load_examples(connection, claim.job_id, "validation")
+        examples = load_examples(connection, claim.job_id, "train")
     tokenizer = load_tokenizer(base)
-    data = encode_examples(tokenizer, train, labels, max_length)
-    with context.device:
-        model = load_classifier(base, labels=labels, problem_type="single_label_classification", seed=params["seed"])
-        callbacks = [
-            CurveWriter(_curve(context, claim), params["steps"], params["epochs"]),
-            StopCheck(heartbeat.check),
-        ]
-        fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks)
-        accuracy = held_out_accuracy(
-            model,
-            encode_examples(tokenizer, held_out, labels, max_length),
-            tokenizer.pad_token_id,
-            context.settings.token_budget,
+    limit = read_checkpoint_facts(base).max_tokens
+    data = encode_examples(tokenizer, examples, params["labels"], min(params["max_length"] or limit, limit))
+    with training_precision() as precision:
+        model = load_classifier(
+            base, labels=params["labels"], problem_type="single_label_classification", seed=params["seed"]
         )
-    return model, {
-        "train_examples": len(train),
-        "validation_examples": len(held_out),
-        "validation_accuracy": accuracy,
-    }
+    callbacks = [
+        CurveWriter(_curve(context, claim), params["steps"], params["epochs"]),
+        StopCheck(heartbeat.check),
+    ]
+    fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks)
+    return model, {"train_examples": len(examples), "training_precision": precision}
 
 
-def _max_length(params: dict[str, Any], base: Path) -> int:
-    return min(params["max_length"], read_checkpoint_facts(base).max_tokens)
+def _evaluate(context: WorkerContext, claim: Claim, directory: Path) -> dict[str, Any]:
+    """Accuracy of the files that were saved, as they will score, on the examples held out."""
+    with context.database.read() as connection:
+        held_out = load_examples(connection, claim.job_id, "validation")
+    tokenizer = load_tokenizer(directory)
+    max_tokens = read_checkpoint_facts(directory).max_tokens
+    data = encode_examples(tokenizer, held_out, claim.params["labels"], max_tokens)
+    engine = TensorFlowEngine(directory)
+    accuracy = held_out_accuracy(engine, data, tokenizer.pad_token_id, context.settings.token_budget)
+    return {"validation_examples": len(held_out), "validation_accuracy": accuracy}
 
 
 def _curve(context: WorkerContext, claim: Claim) -> Any:
@@ -98,6 +101,7 @@ def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path) -
         partial,
         labels=claim.params["labels"],
         problem_type=model.problem_type,
+        max_tokens=read_checkpoint_facts(base).max_tokens,
     )
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)

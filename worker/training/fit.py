@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from db.training import TrainingExample
-from worker.backend import keras, tf
+from worker.backend import keras
 from worker.batching import collate, cut_batches
 from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.tokenizer import Encoded, tokenize
+from worker.engines.base import Engine
 from worker.training.batches import training_data
 from worker.training.learning_rate import WarmUpThenDecay
 
@@ -69,19 +70,12 @@ def fit_classifier(
     model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
-def held_out_accuracy(model: Classifier, data: Encoding, padding_id: int, token_budget: int) -> float | None:
-    """The share of examples whose label the model finds, 0 to 1; None without examples."""
+def held_out_accuracy(engine: Engine, data: Encoding, padding_id: int, token_budget: int) -> float | None:
+    """The share of examples whose label the engine finds, 0 to 1; None without examples."""
     if not data.encoded:
         return None
-    names = input_names(model.family)
-    matrix = tf.TensorSpec([None, None], tf.int32)
-    infer = tf.function(
-        lambda *inputs: model(dict(zip(names, inputs, strict=True)), training=False),
-        input_signature=[matrix] * len(names),
-    )
     right = 0
     for indices in cut_batches([one.length for one in data.encoded], token_budget):
-        batch = collate([data.encoded[index] for index in indices], padding_id)
-        logits = infer(*(tf.constant(getattr(batch, name)) for name in names)).numpy()
+        logits = engine.logits(collate([data.encoded[index] for index in indices], padding_id))
         right += int((logits.argmax(axis=1) == data.targets[indices]).sum())
     return right / len(data.encoded)

@@ -1,0 +1,37 @@
+"""The README tells of every command, option of the contract and setting there is, and of none that is not."""
+
+import re
+from pathlib import Path
+
+from broker.settings import BrokerSettings
+from cli.main import COMMANDS
+from db.settings import DatabaseSettings
+from db.tables import Base
+from producer.settings import ProducerSettings
+from worker.settings import WorkerSettings
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+SETTINGS = (BrokerSettings, DatabaseSettings, ProducerSettings, WorkerSettings)
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    fields = {name: field for room in SETTINGS for name, field in room.model_fields.items()}
+    documented = dict(re.findall(r"^\| `REVIEWMILL_(\w+)` \|.*\| (.+) \|$", README, re.MULTILINE))
+    assert {name.lower() for name in documented} == set(fields)
+    for name, default in documented.items():
+        value = fields[name.lower()].default
+        if isinstance(value, int | float):
+            assert float(default) == value, name
+
+
+def test_every_command_is_documented() -> None:
+    assert set(re.findall(r"`reviewmill (\w+)", README)) >= set(COMMANDS) - {"demo"}
+    assert set(re.findall(r"reviewmill (\w+)", README)) <= set(COMMANDS)
+
+
+def test_every_table_is_documented() -> None:
+    section = README.partition("## The tables")[2]
+    named = {
+        name for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == set(Base.metadata.tables)
