@@ -39,6 +39,11 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     help="Most tokens of a review read in training; fewer are faster. [default: the model's limit]",
 )
 @click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of activations dropped in training. [default: the base's]",
+)
+@click.option(
     "--validation-split",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.1,

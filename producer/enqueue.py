@@ -24,7 +24,8 @@ class TrainingPlan:
     """How to fine-tune.
 
     `max_length` is the most tokens of a review that training reads; None means the base's own limit, which is
-    what scoring reads. `validation_share` of the texts are held out.
+    what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
+    `validation_share` of the texts are held out.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TrainingPlan:
     batch_size: int = 16
     learning_rate: float = 5e-5
     max_length: int | None = None
+    dropout: float | None = None
     validation_share: float = 0.1
     seed: int = 0
 

@@ -31,6 +31,7 @@ PLAN = {
     "batch_size": 4,
     "learning_rate": 5e-3,
     "max_length": 16,
+    "dropout": None,
     "seed": 0,
 }
 

@@ -1,6 +1,7 @@
 """Makes a Keras classifier of a checkpoint directory, every tensor by its exact name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,12 @@ Shape = tuple[int, ...]
 
 
 def load_classifier(
-    directory: Path, *, labels: Sequence[str] | None = None, problem_type: str | None = None, seed: int = 0
+    directory: Path,
+    *,
+    labels: Sequence[str] | None = None,
+    problem_type: str | None = None,
+    seed: int = 0,
+    dropout: float | None = None,
 ) -> Classifier:
     """Load a checkpoint directory as a Keras model.
 
@@ -39,6 +45,8 @@ def load_classifier(
         facts = read_checkpoint_facts(directory)
         config = read_config(directory)
         settings = read_settings(facts.family, config)
+        if dropout is not None:
+            settings = replace(settings, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout)
         tensors = read_tensors(weights_files(directory))
         return _load(facts, settings, tensors, labels, problem_type, seed)
     except CheckpointError as error:

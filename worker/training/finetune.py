@@ -56,7 +56,11 @@ def _train(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Pat
     data = encode_examples(tokenizer, examples, params["labels"], min(params["max_length"] or limit, limit))
     with training_precision() as precision:
         model = load_classifier(
-            base, labels=params["labels"], problem_type="single_label_classification", seed=params["seed"]
+            base,
+            labels=params["labels"],
+            problem_type="single_label_classification",
+            seed=params["seed"],
+            dropout=params["dropout"],
         )
     callbacks = [
         CurveWriter(_curve(context, claim), params["steps"], params["epochs"]),
