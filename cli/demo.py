@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import click
 
@@ -145,5 +146,6 @@ def _tell_what_next(database: Database, job: JobStatus) -> None:
 
 def _program() -> str:
     """How this shell reaches the command: by its name, or by its path where it is not on PATH."""
-    found = shutil.which("reviewmill")
-    return "reviewmill" if found else os.path.relpath(sys.argv[0])
+    if shutil.which("reviewmill"):
+        return "reviewmill"
+    return os.path.relpath(Path(sys.executable).parent / "reviewmill")

@@ -31,7 +31,7 @@ def list_command(limit: int, as_json: bool) -> None:
     elif not jobs:
         notes.print("There are no jobs yet.")
     else:
-        columns = ("id", "kind", "state", "model", "total", "scored", "reused", "failed", "created")
+        columns = ("id", "kind", "state", "total", "scored", "reused", "failed", "created", "model")
         print_table(columns, [_row(job) for job in jobs], numbers=("id", "total", "scored", "reused", "failed"))
 
 
@@ -87,4 +87,4 @@ def cancel_command(job_id: int, as_json: bool) -> None:
 
 def _row(job: JobStatus) -> tuple[object, ...]:
     counts = (job.total, job.scored, job.reused, job.failed)
-    return (job.id, job.kind, job.state, job.model, *counts, job.created_at)
+    return (job.id, job.kind, job.state, *counts, job.created_at, job.model)

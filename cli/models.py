@@ -26,17 +26,9 @@ def list_command(as_json: bool) -> None:
     elif not models:
         notes.print("There are no models yet; fine-tune one, or add one with `reviewmill models add`.")
     else:
-        columns = ("model", "kind", "family", "base", "labels", "tokens", "created")
+        columns = ("model", "family", "base", "tokens", "created", "labels")
         rows = [
-            (
-                one.reference,
-                one.kind,
-                one.family,
-                one.base,
-                ", ".join(one.labels),
-                one.max_tokens,
-                one.created_at,
-            )
+            (one.reference, one.family, one.base, one.max_tokens, one.created_at, ", ".join(one.labels))
             for one in models
         ]
         print_table(columns, rows, numbers=("tokens",))

@@ -13,8 +13,6 @@ from rich.text import Text
 #: Words, bars and notes; standard output is for answers.
 notes = Console(stderr=True, highlight=False)
 answers = Console(highlight=False)
-#: No column but the last shrinks below its widest cell, or this.
-_WIDEST_KEPT = 28
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
@@ -36,19 +34,19 @@ def print_table(
     file: TextIO | None = None,
 ) -> None:
     """Print a table that fits the terminal: the last column gives way first. Columns in `numbers` are set right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    cells = [[_cell(value) for value in row] for row in rows]
-    for at, name in enumerate(columns):
-        widest = max((row[at].cell_len for row in cells), default=0)
+    # Only a last column of words gives way; the others keep the width of their widest cell.
+    gives_way = columns[-1] not in numbers
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=gives_way)
+    for name in columns:
         table.add_column(
             name,
             justify="right" if name in numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=None if at == len(columns) - 1 else min(max(widest, len(name)), _WIDEST_KEPT),
+            ratio=1 if gives_way and name == columns[-1] else None,
         )
-    for row in cells:
-        table.add_row(*row)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
     (answers if file is None else Console(file=file, highlight=False)).print(table)
 
 
@@ -66,7 +64,7 @@ def say(words: str) -> None:
 
 def local_time(moment: datetime | None) -> str:
     """A time as people here read it."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
 def one_line(text: str, length: int = 120) -> str:

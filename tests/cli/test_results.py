@@ -19,7 +19,12 @@ from db.schema import open_database
 from tests.samples import SomeReview, facts, verdict
 
 Run = Callable[..., CompletedProcess[str]]
-TEXTS = ("plain", 'with "quotes", commas\nand a line break', "[bold]markup[/bold] <b>", "עברית 👍🏽")
+TEXTS = (
+    "plain but far too long for one line of a terminal " * 3,
+    'with "quotes", commas\nand a line break',
+    "[bold]markup[/bold] <b>",
+    "עברית 👍🏽",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +63,8 @@ def test_a_table_shows_reviews_as_they_are(run: Run) -> None:
     assert "r0" in table
     assert "r1" not in table
     assert max(len(line) for line in table.splitlines()) <= 80
+    assert table.split()[:5] == ["id", "label", "score", "model", "text"]
+    assert table.splitlines()[1].split()[:4] == ["r0", "positive", "0.9000", "sentiment@1"]
 
 
 def test_a_file_is_written_whole_or_not_at_all(run: Run, tmp_path: Path) -> None:

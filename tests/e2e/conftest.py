@@ -27,7 +27,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def launch(*arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
         process = subprocess.Popen(
-            command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Tests that a shell runs in its background would hand down a Ctrl-C that is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process
