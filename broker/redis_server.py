@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from broker.child import start_child
 from broker.errors import RedisMissing, RedisUnreachable
 
-_START_TIMEOUT_S = 20
+_START_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 10
 
 
@@ -68,6 +68,7 @@ class RedisServer:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
                 raise RedisUnreachable(f"the embedded Redis server did not start; see {self.log_file}")
             time.sleep(0.02)
 

@@ -103,8 +103,10 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
 
 def settle_job(connection: Connection, job_id: int) -> None:
     """End the job if its last chunk has ended."""
-    # The lock makes two transactions that end a job's last two chunks see one another.
-    connection.execute(select(Job.id).where(Job.id == job_id).with_for_update())
+    # The lock makes two transactions that end a job's last two chunks see one another. It is the weaker one
+    # (FOR NO KEY UPDATE): both hold a key-share lock on the job for the predictions they inserted, and two
+    # full locks would wait for each other.
+    connection.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
     in_job = Chunk.job_id == job_id
     if connection.scalar(select(Chunk.id).where(in_job, Chunk.state.in_(("pending", "leased"))).limit(1)):
         return

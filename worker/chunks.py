@@ -54,14 +54,15 @@ def _note_end(context: WorkerContext, claim: Claim, error: Exception) -> None:
     if isinstance(error, LeaseLost):
         log.warning("lease lost", action="lease_lost", **about)
         return
-    with context.database.write() as connection:
-        if isinstance(error, StopRequested):
+    if isinstance(error, StopRequested):
+        with context.database.write() as connection:
             give_back(connection, claim)
-            log.info("chunk given back", action="chunk_given_back", **about)
-        elif isinstance(error, _HOPELESS) or claim.attempt >= context.settings.max_attempts:
+        log.info("chunk given back", action="chunk_given_back", **about)
+    elif isinstance(error, _HOPELESS) or claim.attempt >= context.settings.max_attempts:
+        with context.database.write() as connection:
             fail_chunk(connection, claim, reason)
-            log.error("chunk failed", action="chunk_failed", reason=reason, **about, exc_info=error)
-        else:
-            delay_s = _FIRST_RETRY_S * 2 ** (claim.attempt - 1)
-            retry_later(connection, claim, reason, delay_s)
-            log.warning("chunk will be retried", action="chunk_retry", reason=reason, **about, exc_info=error)
+        log.error("chunk failed", action="chunk_failed", reason=reason, **about, exc_info=error)
+    else:
+        with context.database.write() as connection:
+            retry_later(connection, claim, reason, _FIRST_RETRY_S * 2 ** (claim.attempt - 1))
+        log.warning("chunk will be retried", action="chunk_retry", reason=reason, **about, exc_info=error)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select, update
@@ -21,7 +22,9 @@ from db.clock import utc_now
 from db.database import Database
 from db.errors import LeaseLost
 from db.jobs import cancel_job, job_status, settle_job
+from db.predictions import store_predictions
 from db.tables import Chunk, Job
+from tests.samples import verdict
 
 NewJob = Callable[..., tuple[int, list[int]]]
 Take = Callable[..., Claim]
@@ -128,10 +131,14 @@ def test_two_transactions_that_end_the_last_two_chunks_end_the_job(
     for _ in range(5):
         job_id, chunk_ids = new_job(chunks=2)
         claims = [claim(chunk_id) for chunk_id in chunk_ids]
+        together = Barrier(2)
 
-        def finish(held: Claim, job_id: int = job_id) -> None:
+        def finish(held: Claim, job_id: int = job_id, together: Barrier = together) -> None:
             with database.write() as connection:
                 finish_chunk(connection, held, scored=2)
+                store_predictions(connection, held.model_id, job_id, [(id_, verdict(0.9)) for id_ in held.review_ids])
+                if not database.is_sqlite:  # which lets only one write at a time
+                    together.wait(10)
                 settle_job(connection, job_id)
 
         with ThreadPoolExecutor(2) as pool:

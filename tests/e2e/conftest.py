@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-Start = Callable[..., subprocess.Popen[str]]
+
+class Started(subprocess.Popen[str]):
+    """A command under way. What it prints goes to a file: a pipe that nobody reads would stop it in the end."""
+
+    log: Path
+
+    def said(self) -> str:
+        """What it has printed so far, on both outputs."""
+        return self.log.read_text()
+
+
+Start = Callable[..., Started]
 
 
 @pytest.fixture
@@ -22,20 +33,23 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `reviewmill ARGUMENTS` and go on; killed at the end of the test if it still runs."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Started] = []
 
-    def launch(*arguments: object) -> subprocess.Popen[str]:
+    def launch(*arguments: object) -> Started:
         command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
-        process = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Tests that a shell runs in its background would hand down a Ctrl-C that is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        log = tmp_path / f"started-{len(started)}.log"
+        with log.open("w") as output:
+            process = Started(
+                command,
+                cwd=tmp_path,
+                text=True,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                # Tests that a shell runs in its background would hand down a Ctrl-C that is ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        process.log = log
         started.append(process)
         return process
 
@@ -43,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
 
 
 def wait_until(true: Callable[[], object], timeout_s: float = 90.0) -> None:
@@ -62,8 +76,10 @@ def processes_of(home: Path) -> dict[int, str]:
         if not folder.name.isdecimal() or int(folder.name) == os.getpid():
             continue
         try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            # The tests' PostgreSQL may have been started while this home was set; it serves all of them.
+            if mark in (folder / "environ").read_bytes().split(b"\0") and "postgres" not in line:
+                found[int(folder.name)] = line
         except OSError:
             continue
     return found

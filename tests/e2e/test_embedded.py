@@ -7,15 +7,14 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
+from subprocess import CompletedProcess
 
 import pytest
 
-from tests.e2e.conftest import nothing_runs, processes_of, wait_until
+from tests.e2e.conftest import Start, nothing_runs, processes_of, wait_until
 from tests.samples import CHECKPOINTS
 
 Run = Callable[..., CompletedProcess[str]]
-Start = Callable[..., Popen[str]]
 BERT = CHECKPOINTS / "bert"
 
 
@@ -122,10 +121,9 @@ def test_ctrl_c_leaves_the_job_and_nothing_running(run: Run, start: Start, many:
     command = start("score", many, "--text", "body", "--model", BERT)
     wait_until(lambda: scores(home))
     command.send_signal(signal.SIGINT)
-    output, _ = command.communicate(timeout=60)
-    assert command.returncode == 130
-    assert "reviewmill jobs watch 1" in output
-    assert "Traceback" not in output
+    assert command.wait(60) == 130
+    assert "reviewmill jobs watch 1" in command.said()
+    assert "Traceback" not in command.said()
     wait_until(lambda: nothing_runs(home), 30)
     left = job(run, 1)
     assert left["state"] == "running"

@@ -7,17 +7,16 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
+from subprocess import CompletedProcess
 
 import pytest
 import redis
 
 from broker.redis_server import RedisServer
-from tests.e2e.conftest import processes_of, wait_until
+from tests.e2e.conftest import Start, Started, processes_of, wait_until
 from tests.samples import CHECKPOINTS
 
 Run = Callable[..., CompletedProcess[str]]
-Start = Callable[..., Popen[str]]
 BERT = CHECKPOINTS / "bert"
 
 
@@ -50,11 +49,10 @@ def status(run: Run, job_id: int = 1) -> dict:
     return json.loads(run("jobs", "show", job_id, "--json").stdout)
 
 
-def stop(worker: Popen[str]) -> str:
+def stop(worker: Started) -> str:
     worker.send_signal(signal.SIGTERM)
-    output, _ = worker.communicate(timeout=60)
-    assert worker.returncode == 0
-    return output
+    assert worker.wait(60) == 0
+    return worker.said()
 
 
 @pytest.mark.usefixtures("team")
@@ -64,7 +62,9 @@ def test_jobs_wait_for_workers_and_workers_for_jobs(run: Run, start: Start, revi
     worker = start("worker", "--devices", "cpu")
     finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
     assert (finished["state"], finished["scored"]) == ("done", 6_000)
-    assert "Traceback" not in stop(worker)
+    log = stop(worker)
+    assert "Traceback" not in log
+    assert "chunk_retry" not in log
 
 
 @pytest.mark.usefixtures("team")
