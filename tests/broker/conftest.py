@@ -1,9 +1,6 @@
 """A real Redis server."""
 
 import os
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -11,17 +8,6 @@ from celery import Celery
 
 from broker.app import make_app
 from broker.redis_server import RedisServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis server on a socket of its own."""
-    # pytest's folders have names too long for a socket.
-    with tempfile.TemporaryDirectory() as folder:
-        started = RedisServer(Path(folder) / "redis.sock", tmp_path / "redis.log")
-        started.start()
-        yield started
-        started.stop()
 
 
 @pytest.fixture

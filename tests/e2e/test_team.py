@@ -4,8 +4,7 @@ import json
 import os
 import signal
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -18,15 +17,6 @@ from tests.samples import CHECKPOINTS
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory() as folder:
-        started = RedisServer(Path(folder) / "redis.sock", tmp_path / "redis.log")
-        started.start()
-        yield started
-        started.stop()
 
 
 @pytest.fixture
