@@ -6,9 +6,9 @@ All times are the database's.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
 
 from db.clock import utc_now
 from db.errors import LeaseLost
@@ -18,31 +18,30 @@ from db.tables import Chunk, Job
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A chunk held by this process until its lease runs out."""
+    """A chunk held by this process until its lease runs out.
+
+    `errors` counts the attempts before this one that failed at the chunk's own work, `deaths` those whose
+    worker was not heard of again.
+    """
 
     chunk_id: int
     attempt: int
     owner: str
     job_id: int
     kind: str
+    priority: str
     model_id: int | None
     params: dict[str, Any]
     review_ids: list[int]
-
-
-class Ring(NamedTuple):
-    """What a doorbell message says, and what decides its queue and its place there."""
-
-    chunk_id: int
-    kind: str
-    priority: str
+    errors: int
+    deaths: int
 
 
 def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: float) -> Claim | None:
     """Take the chunk if it is free: pending and due, or leased with the lease run out. Otherwise None."""
     row = connection.execute(
         update(Chunk)
-        .where(Chunk.id == chunk_id, _is_free())
+        .where(Chunk.id == chunk_id, is_free())
         .values(
             state="leased",
             attempt=Chunk.attempt + 1,
@@ -50,17 +49,36 @@ def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: floa
             lease_expires_at=utc_now(lease_s),
             next_attempt_at=None,
             scored=0,
+            # A lease that ran out was never given back: its worker died, or was cut off for as long.
+            deaths=Chunk.deaths + case((Chunk.state == "leased", 1), else_=0),
         )
-        .returning(Chunk.attempt, Chunk.job_id, Chunk.review_ids)
+        .returning(Chunk.attempt, Chunk.job_id, Chunk.review_ids, Chunk.errors, Chunk.deaths)
     ).first()
     if row is None:
         return None
     connection.execute(
         update(Job).where(Job.id == row.job_id, Job.state == "pending").values(state="running", started_at=utc_now())
     )
-    job = connection.execute(select(Job.kind, Job.model_id, Job.params).where(Job.id == row.job_id)).one()
-    kind, model_id, params = job
-    return Claim(chunk_id, row.attempt, owner, row.job_id, kind, model_id, params, row.review_ids)
+    columns = (Job.kind, Job.priority, Job.model_id, Job.params)
+    kind, priority, model_id, params = connection.execute(select(*columns).where(Job.id == row.job_id)).one()
+    return Claim(
+        chunk_id=chunk_id,
+        attempt=row.attempt,
+        owner=owner,
+        job_id=row.job_id,
+        kind=kind,
+        priority=priority,
+        model_id=model_id,
+        params=params,
+        review_ids=row.review_ids,
+        errors=row.errors,
+        deaths=row.deaths,
+    )
+
+
+def is_held(connection: Connection, claim: Claim) -> bool:
+    """Whether the chunk is still the claim's: not cancelled, and not taken by another attempt."""
+    return connection.scalar(select(Chunk.id).where(*_held(claim))) is not None
 
 
 def renew_lease(connection: Connection, claim: Claim, lease_s: float, scored: int) -> None:
@@ -73,67 +91,45 @@ def finish_chunk(connection: Connection, claim: Claim, *, scored: int = 0, reuse
 
     Follow it, in the same transaction, with the results and `settle_job`.
     """
-    _update_held(
-        connection,
-        claim,
-        state="done",
-        lease_owner=None,
-        lease_expires_at=None,
-        scored=scored,
-        reused=reused,
-        failed=failed,
-        error=None,
-    )
+    _release(connection, claim, state="done", scored=scored, reused=reused, failed=failed, error=None)
 
 
 def give_back(connection: Connection, claim: Claim) -> None:
     """Free the chunk for another attempt at once, as on shutdown. Raises LeaseLost."""
-    _update_held(connection, claim, state="pending", lease_owner=None, lease_expires_at=None, scored=0)
+    _release(connection, claim, state="pending")
+
+
+def postpone(connection: Connection, claim: Claim, reason: str, delay_s: float) -> None:
+    """Free the chunk for another attempt in `delay_s` seconds, for a reason that is not its own. Raises LeaseLost."""
+    _release(connection, claim, state="pending", next_attempt_at=utc_now(delay_s), error=reason)
 
 
 def retry_later(connection: Connection, claim: Claim, reason: str, delay_s: float) -> None:
-    """Free the chunk for another attempt in `delay_s` seconds. Raises LeaseLost."""
-    _update_held(
-        connection,
-        claim,
-        state="pending",
-        lease_owner=None,
-        lease_expires_at=None,
-        next_attempt_at=utc_now(delay_s),
-        scored=0,
-        error=reason,
+    """Free the chunk for another attempt in `delay_s` seconds, and count an error of its own. Raises LeaseLost."""
+    _release(
+        connection, claim, state="pending", next_attempt_at=utc_now(delay_s), error=reason, errors=Chunk.errors + 1
     )
 
 
 def fail_chunk(connection: Connection, claim: Claim, reason: str) -> None:
     """Give the chunk up: all its rows count as failed, and the job fails with it. Raises LeaseLost."""
-    _update_held(
-        connection,
-        claim,
-        state="failed",
-        lease_owner=None,
-        lease_expires_at=None,
-        scored=0,
-        reused=0,
-        failed=Chunk.size,
-        error=reason,
-    )
+    _release(connection, claim, state="failed", reused=0, failed=Chunk.size, error=reason, errors=Chunk.errors + 1)
     settle_job(connection, claim.job_id)
 
 
-def waiting_chunks(connection: Connection, kind: str, limit: int) -> list[Ring]:
-    """Chunks of that kind of job which anybody may claim now, the oldest first."""
-    found = connection.execute(
-        select(Chunk.id, Job.kind, Job.priority)
-        .join(Job, Job.id == Chunk.job_id)
-        .where(_is_free(), Job.kind == kind)
-        .order_by(Chunk.id)
-        .limit(limit)
+def release_dead(connection: Connection, owner: str) -> list[int]:
+    """Free what a process held that is known to be dead; return the chunks' ids."""
+    freed = connection.scalars(
+        update(Chunk)
+        .where(Chunk.state == "leased", Chunk.lease_owner == owner)
+        .values(**_RELEASED, state="pending", deaths=Chunk.deaths + 1)
+        .returning(Chunk.id)
     )
-    return [Ring(*row) for row in found]
+    return list(freed)
 
 
-def _is_free() -> ColumnElement[bool]:
+def is_free() -> ColumnElement[bool]:
+    """Whether anybody may claim a chunk now."""
     due = or_(Chunk.next_attempt_at.is_(None), Chunk.next_attempt_at <= utc_now())
     return or_(
         and_(Chunk.state == "pending", due),
@@ -141,11 +137,18 @@ def _is_free() -> ColumnElement[bool]:
     )
 
 
+_RELEASED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "scored": 0}
+
+
+def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return Chunk.id == claim.chunk_id, Chunk.attempt == claim.attempt, Chunk.state == "leased"
+
+
+def _release(connection: Connection, claim: Claim, **values: Any) -> None:
+    _update_held(connection, claim, **{**_RELEASED, **values})
+
+
 def _update_held(connection: Connection, claim: Claim, **values: Any) -> None:
-    changed = connection.execute(
-        update(Chunk)
-        .where(Chunk.id == claim.chunk_id, Chunk.attempt == claim.attempt, Chunk.state == "leased")
-        .values(**values)
-    )
+    changed = connection.execute(update(Chunk).where(*_held(claim)).values(**values))
     if changed.rowcount != 1:
         raise LeaseLost(f"chunk {claim.chunk_id} is no longer held by attempt {claim.attempt} of {claim.owner}")

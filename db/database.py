@@ -17,6 +17,9 @@ from db.errors import DatabaseError, DatabaseUnreachable
 SQLITE_BUSY_TIMEOUT_MS = 60_000
 #: A server that does not answer in this time is called unreachable.
 CONNECT_TIMEOUT_S = 5
+#: A connection over which nothing is acknowledged for this long is dead. Without it a worker that is cut off
+#: from its server would wait for hours on a write, instead of noticing that its lease runs out.
+_DEAD_CONNECTION_S = 15
 
 
 class Database:
@@ -90,10 +93,19 @@ def _parse(url: str) -> URL:
     return parsed
 
 
+_CONNECT_ARGUMENTS = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives_idle": _DEAD_CONNECTION_S // 3,
+    "keepalives_interval": _DEAD_CONNECTION_S // 3,
+    "keepalives_count": 2,
+    "tcp_user_timeout": _DEAD_CONNECTION_S * 1000,
+}
+
+
 def _postgresql_engine(url: URL) -> Engine:
     try:
         # A pool that checks its connections outlives a restart of the server.
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
+        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS)
     except NoSuchModuleError as error:
         raise DatabaseError(f"the database driver is missing: {error}") from error
 

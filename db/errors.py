@@ -17,6 +17,10 @@ class UnknownJob(DatabaseError):
     """No job has that id."""
 
 
+class JobCancelled(DatabaseError):
+    """The job was cancelled, so nothing of it can be run again."""
+
+
 class UnknownModel(DatabaseError):
     """No model in the registry answers to that name."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, String, cast, func, insert, select, update
+from sqlalchemy import Connection, String, and_, cast, func, insert, or_, select, update
 
 from db.clock import utc_now
 from db.errors import UnknownJob
@@ -101,6 +101,15 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     return job_id, list(ids)
 
 
+def add_chunk(connection: Connection, job_id: int, review_ids: list[int], deaths: int = 0) -> int:
+    """Add a pending chunk at the end of the job; return its id."""
+    last = select(func.coalesce(func.max(Chunk.position), -1)).where(Chunk.job_id == job_id).scalar_subquery()
+    values = {"job_id": job_id, "position": last + 1, "size": len(review_ids), "review_ids": review_ids}
+    chunk_id = connection.scalar(insert(Chunk).values(**values, deaths=deaths).returning(Chunk.id))
+    assert chunk_id is not None
+    return chunk_id
+
+
 def settle_job(connection: Connection, job_id: int) -> None:
     """End the job if its last chunk has ended."""
     # The lock makes two transactions that end a job's last two chunks see one another. It is the weaker one
@@ -120,16 +129,21 @@ def settle_job(connection: Connection, job_id: int) -> None:
 
 
 def cancel_job(connection: Connection, job_id: int) -> bool:
-    """End the job where it stands, keeping what was scored; return whether it was still going."""
+    """End the job where it stands, keeping what was scored; return whether it was still going.
+
+    Whoever holds one of its chunks finds the claim gone before the next batch.
+    """
+    # Chunks before the job, as a worker that ends a chunk locks them: the other way round the two would
+    # wait for each other.
+    connection.execute(
+        update(Chunk)
+        .where(Chunk.job_id == job_id, Chunk.state.in_(("pending", "leased")))
+        .values(state="cancelled", lease_owner=None, lease_expires_at=None, next_attempt_at=None, scored=0)
+    )
     changed = connection.execute(
         update(Job)
         .where(Job.id == job_id, Job.state.not_in(FINAL_STATES))
         .values(state="cancelled", finished_at=utc_now())
-    )
-    connection.execute(
-        update(Chunk)
-        .where(Chunk.job_id == job_id, Chunk.state.in_(("pending", "leased")))
-        .values(state="cancelled", lease_owner=None, lease_expires_at=None, scored=0)
     )
     return changed.rowcount == 1
 
@@ -154,6 +168,35 @@ def refused_rows(connection: Connection, job_id: int, limit: int = 10) -> list[A
     columns = (Failure.row, Failure.external_id, Failure.stage, Failure.reason)
     found = connection.execute(select(*columns).where(Failure.job_id == job_id).order_by(Failure.id).limit(limit))
     return [row._asdict() for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A chunk that did not go well, or has not yet: how far it is, and what was in its way last."""
+
+    chunk: int
+    state: str
+    attempt: int
+    errors: int
+    deaths: int
+    next_attempt_at: datetime | None
+    error: str | None
+
+
+def chunk_states(connection: Connection, job_id: int) -> dict[str, int]:
+    """How many chunks of a job are in each state."""
+    states = select(Chunk.state, func.count()).where(Chunk.job_id == job_id)
+    return dict(connection.execute(states.group_by(Chunk.state).order_by(Chunk.state)).all())
+
+
+def troubles(connection: Connection, job_id: int, limit: int = 10) -> list[Trouble]:
+    """The first chunks of a job that failed, wait to be tried again, or lost a worker."""
+    columns = (Chunk.position, Chunk.state, Chunk.attempt, Chunk.errors, Chunk.deaths, Chunk.next_attempt_at)
+    went_wrong = or_(Chunk.error.is_not(None), and_(Chunk.deaths > 0, Chunk.state != "done"))
+    found = connection.execute(
+        select(*columns, Chunk.error).where(Chunk.job_id == job_id, went_wrong).order_by(Chunk.position).limit(limit)
+    )
+    return [Trouble(*row) for row in found]
 
 
 def _statuses() -> Any:

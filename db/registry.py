@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from db.checkpoint import CheckpointFacts
 from db.dialect import insert
@@ -61,12 +61,8 @@ def register_model(
             f"reviewmill finetune SOURCE --text COL --label COL --base {directory} --name NAME"
         )
     same = select(*_COLUMNS).where(Model.name == name, Model.digest == facts.digest)
-    if row := connection.execute(same).first():
-        return RegisteredModel(*row)
-    newest = connection.scalar(select(func.max(Model.version)).where(Model.name == name)) or 0
     values = {
         "name": name,
-        "version": newest + 1,
         "base": base,
         "kind": kind,
         "family": facts.family,
@@ -78,8 +74,18 @@ def register_model(
         "metrics": metrics or {},
         "aliases": [],
     }
-    row = connection.execute(insert(connection, Model).values(values).returning(*_COLUMNS)).one()
-    return RegisteredModel(*row)
+    # Another process may register the same weights, or take the same version, between the look and the insert:
+    # the insert then adds no row, and the next look sees theirs.
+    while True:
+        row = connection.execute(same).first() or _add_version(connection, values)
+        if row is not None:
+            return RegisteredModel(*row)
+
+
+def _add_version(connection: Connection, values: dict[str, Any]) -> Row[Any] | None:
+    newest = connection.scalar(select(func.max(Model.version)).where(Model.name == values["name"])) or 0
+    statement = insert(connection, Model).values(**values, version=newest + 1).on_conflict_do_nothing()
+    return connection.execute(statement.returning(*_COLUMNS)).first()
 
 
 def find_model(connection: Connection, reference: str) -> RegisteredModel:
@@ -112,6 +118,14 @@ def list_models(connection: Connection) -> list[RegisteredModel]:
     """Every version of every model, by name and version."""
     found = connection.execute(select(*_COLUMNS).order_by(Model.name, Model.version))
     return [RegisteredModel(*row) for row in found]
+
+
+def registered_folders(connection: Connection) -> set[str]:
+    """The folder names, without their parents, of every registered version.
+
+    The same folder may be reached by different paths from different machines; its name is the same.
+    """
+    return {Path(path).name for path in connection.scalars(select(Model.path))}
 
 
 def _known(connection: Connection) -> str:

@@ -35,7 +35,10 @@ class StoredReview:
 
 
 def store_reviews(connection: Connection, source: str, reviews: Sequence[NewReview]) -> list[int]:
-    """Store those not stored yet and return every review's id, in the order given."""
+    """Store those not stored yet and return every review's id, in the order given.
+
+    Several producers may store the same reviews at once: each gets the same ids.
+    """
     rows = [
         {
             "source": source,
@@ -44,7 +47,8 @@ def store_reviews(connection: Connection, source: str, reviews: Sequence[NewRevi
             "text_pair": review.pair,
             "text_hash": review.text_hash,
         }
-        for review in reviews
+        # In one order whatever the source's, so that two producers cannot wait for each other.
+        for review in sorted(reviews, key=lambda review: (review.external_id, review.text_hash))
     ]
     if rows:
         connection.execute(insert(connection, Review).on_conflict_do_nothing(), rows)

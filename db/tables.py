@@ -14,8 +14,6 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 #: PostgreSQL's binary form is the one it can index and search.
 Json = JSON().with_variant(JSONB(), "postgresql")
 
-JOB_STATES = ("pending", "running", "done", "failed", "cancelled")
-CHUNK_STATES = ("pending", "leased", "done", "failed", "cancelled")
 PRIORITIES = ("high", "normal", "low")
 
 
@@ -96,7 +94,7 @@ class Job(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    state: Mapped[str] = mapped_column(String(16), default="pending")
+    state: Mapped[str] = mapped_column(String(16), default="pending")  # running, done, failed, cancelled
     model_id: Mapped[int | None] = mapped_column(Id, ForeignKey("models.id"))
     params: Mapped[dict[str, Any]] = mapped_column(default=dict)
     priority: Mapped[str] = mapped_column(String(16), default="normal")
@@ -110,7 +108,11 @@ class Job(Base):
 
 
 class Chunk(Base):
-    """The unit of work: claimed under a lease, finished once. `attempt` is the fencing token."""
+    """The unit of work: claimed under a lease, finished once.
+
+    `attempt` counts claims and is the fencing token. `errors` counts attempts that failed at the chunk's own
+    work, `deaths` those whose worker was not heard of again; neither counts a database or a disk that was away.
+    """
 
     __tablename__ = "chunks"
     __table_args__ = (UniqueConstraint("job_id", "position"), Index(None, "state", "next_attempt_at"))
@@ -118,11 +120,14 @@ class Chunk(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
     position: Mapped[int]
-    state: Mapped[str] = mapped_column(String(16), default="pending")
+    state: Mapped[str] = mapped_column(String(16), default="pending")  # leased, done, failed, cancelled
     attempt: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str | None] = mapped_column(String(255))
     lease_expires_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
+    rung_at: Mapped[datetime] = mapped_column(default=utc_now())
+    errors: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
     size: Mapped[int]
     scored: Mapped[int] = mapped_column(default=0)
     reused: Mapped[int] = mapped_column(default=0)
@@ -170,6 +175,21 @@ class Failure(Base):
     stage: Mapped[str] = mapped_column(String(16))  # read or score
     reason: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class TokenBudget(Base):
+    """The most tokens of one batch that a device took of a model, after it ran out of memory on more.
+
+    Holds for as long as the worker's setting is `configured`: another setting is tried anew.
+    """
+
+    __tablename__ = "token_budgets"
+
+    model_id: Mapped[int] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    device: Mapped[str] = mapped_column(String(255), primary_key=True)
+    configured: Mapped[int]
+    tokens: Mapped[int]
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now())
 
 
 class Example(Base):

@@ -14,9 +14,11 @@ from db.claims import (
     fail_chunk,
     finish_chunk,
     give_back,
+    is_held,
+    postpone,
+    release_dead,
     renew_lease,
     retry_later,
-    waiting_chunks,
 )
 from db.clock import utc_now
 from db.database import Database
@@ -71,6 +73,7 @@ def test_a_lease_that_ran_out_frees_the_chunk_and_fences_the_zombie(
         lambda c: renew_lease(c, zombie, 60, 1),
         lambda c: give_back(c, zombie),
         lambda c: retry_later(c, zombie, "oops", 1),
+        lambda c: postpone(c, zombie, "oops", 1),
         lambda c: fail_chunk(c, zombie, "oops"),
     ):
         with pytest.raises(LeaseLost), database.write() as connection:
@@ -90,18 +93,52 @@ def test_renewing_moves_the_deadline_and_tells_progress(database: Database, new_
     assert after.scored == 1
 
 
-def test_a_retry_waits_for_its_time(database: Database, new_job: NewJob, claim: Take) -> None:
+def test_a_retry_waits_for_its_time_and_counts(database: Database, new_job: NewJob, claim: Take) -> None:
     _, (chunk_id,) = new_job()
     held = claim(chunk_id)
     with database.write() as connection:
         retry_later(connection, held, "the model was away", 3600)
-        assert waiting_chunks(connection, "score", 10) == []
     assert claim(chunk_id) is None
     assert chunk_of(database, chunk_id).error == "the model was away"
     with database.write() as connection:
         connection.execute(update(Chunk).values(next_attempt_at=utc_now(-1)))
-        assert [ring.chunk_id for ring in waiting_chunks(connection, "score", 10)] == [chunk_id]
-    assert claim(chunk_id).attempt == 2
+    again = claim(chunk_id)
+    assert (again.attempt, again.errors, again.deaths) == (2, 1, 0)
+
+
+def test_what_is_put_off_waits_and_counts_for_nothing(database: Database, new_job: NewJob, claim: Take) -> None:
+    _, (chunk_id,) = new_job()
+    for _ in range(5):
+        with database.write() as connection:
+            postpone(connection, claim_chunk(connection, chunk_id, "me", 60), "the disk is full", 3600)
+        assert claim(chunk_id) is None
+        with database.write() as connection:
+            connection.execute(update(Chunk).values(next_attempt_at=utc_now(-1)))
+    held = claim(chunk_id)
+    assert (held.attempt, held.errors, held.deaths) == (6, 0, 0)
+
+
+def test_deaths_are_counted_and_what_the_dead_held_is_free(database: Database, new_job: NewJob, claim: Take) -> None:
+    _, (first, second, third) = new_job(chunks=3)
+    claim(first, "dead")
+    claim(second, "dead")
+    claim(third, "alive")
+    with database.write() as connection:
+        assert sorted(release_dead(connection, "dead")) == [first, second]
+    assert claim(first, "heir").deaths == 1
+    let_lease_run_out(database, first)
+    assert claim(first, "heir").deaths == 2
+    assert claim(third, "heir") is None
+    assert chunk_of(database, third).deaths == 0
+
+
+def test_a_claim_is_held_until_it_is_not(database: Database, new_job: NewJob, claim: Take) -> None:
+    job_id, (chunk_id,) = new_job()
+    held = claim(chunk_id)
+    with database.write() as connection:
+        assert is_held(connection, held)
+        cancel_job(connection, job_id)
+        assert not is_held(connection, held)
 
 
 def test_a_chunk_given_back_is_free_at_once(database: Database, new_job: NewJob, claim: Take) -> None:
@@ -153,6 +190,37 @@ def test_a_failed_chunk_fails_the_job_with_its_reason(database: Database, new_jo
         fail_chunk(connection, claim_chunk(connection, chunk_id, "me", 60), "the files are gone")
         job = job_status(connection, job_id)
     assert (job.state, job.failed, job.error) == ("failed", 2, "the files are gone")
+
+
+def test_cancelling_and_ending_a_chunk_do_not_wait_for_each_other(
+    database: Database, new_job: NewJob, claim: Take
+) -> None:
+    for _ in range(5):
+        job_id, chunk_ids = new_job(chunks=2)
+        held = claim(chunk_ids[0])
+        together = Barrier(2)
+
+        def finish(held: Claim = held, job_id: int = job_id, together: Barrier = together) -> None:
+            with database.write() as connection:
+                finish_chunk(connection, held, scored=2)
+                if not database.is_sqlite:
+                    together.wait(10)
+                settle_job(connection, job_id)
+
+        def cancel(job_id: int = job_id, together: Barrier = together) -> None:
+            if not database.is_sqlite:
+                together.wait(10)
+            with database.write() as connection:
+                cancel_job(connection, job_id)
+
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(finish), pool.submit(cancel)]:
+                # On SQLite the two come in either order.
+                if (error := done.exception()) is not None:
+                    assert database.is_sqlite
+                    assert isinstance(error, LeaseLost)
+        with database.read() as connection:
+            assert job_status(connection, job_id).state == "cancelled"
 
 
 def test_cancelling_takes_the_chunk_from_its_holder(database: Database, new_job: NewJob, claim: Take) -> None:

@@ -11,8 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 import db.migrations
+from db.claims import claim_chunk
 from db.database import Database
 from db.errors import DatabaseError, DatabaseUnreachable, SchemaMismatch
+from db.rings import lost_chunks
 from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
 from db.settings import DatabaseSettings
 from db.tables import Base
@@ -49,6 +51,35 @@ def test_many_may_upgrade_at_once(tmp_path: Path, empty_postgresql_url: str) -> 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: upgrade(Database(url)), range(4)))  # noqa: B023
         assert current_revision(Database(url)) == HEAD_REVISION
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_job_of_the_first_version_goes_on_after_the_upgrade(
+    kind: str, sqlite_url: str, empty_postgresql_url: str
+) -> None:
+    database = Database(sqlite_url if kind == "sqlite" else empty_postgresql_url)
+    _migrate(database, "0001")
+    with database.write() as connection:
+        job = "INSERT INTO jobs (id, kind, state, params, priority, total, rejected, created_at) VALUES "
+        connection.execute(text(f"{job} (1, 'score', 'running', '{{}}', 'normal', 2, 0, '2026-11-01 10:00:00')"))
+        chunk = "INSERT INTO chunks (id, job_id, position, state, attempt, size, scored, reused, failed, review_ids)"
+        connection.execute(text(f"{chunk} VALUES (1, 1, 0, 'pending', 3, 2, 0, 0, 0, '[7, 8]')"))
+    upgrade(database)
+    with database.write() as connection:
+        (lost,) = lost_chunks(connection, "score", "normal", queue_is_dry=True, limit=10)
+        claim = claim_chunk(connection, lost.chunk_id, "me", 60)
+    assert claim is not None
+    assert (claim.attempt, claim.errors, claim.deaths, claim.review_ids) == (4, 0, 0, [7, 8])
+
+
+def _migrate(database: Database, revision: str) -> None:
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(db.migrations.__path__[0])))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def test_downgrade_leaves_nothing(database: Database) -> None:

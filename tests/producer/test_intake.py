@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from db.claims import waiting_chunks
 from db.database import Database
 from db.errors import UnknownModel
 from db.jobs import job_status, refused_rows
@@ -56,12 +55,10 @@ def test_rows_become_chunks_and_bad_ones_failures(doorway: Doorway, model: Regis
     job_id = doorway.enqueue_scoring(source, Columns("body", id="key"), model, priority="high")
     with doorway.database.read() as connection:
         job = job_status(connection, job_id)
-        rings = waiting_chunks(connection, "score", 10)
         sizes = list(connection.scalars(select(Chunk.size).order_by(Chunk.position)))
         (failure,) = refused_rows(connection, job_id)
     assert (job.total, job.failed, job.state, job.priority) == (7, 1, "pending", "high")
     assert sizes == [3, 3]
-    assert {ring.priority for ring in rings} == {"high"}
     assert (failure["row"], failure["external_id"]) == (5, "4")
     assert "white space" in failure["reason"]
     assert job.params["text_column"] == "body"
