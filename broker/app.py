@@ -34,6 +34,8 @@ def make_app(url: str) -> Celery:
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
+        # For ever: a Redis that is away for a night is no reason for a worker to go.
+        broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
     )
     return app

@@ -13,12 +13,18 @@ _PR_SET_PDEATHSIG = 1
 
 
 def start_child(
-    command: Sequence[str], log_file: Path | None, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log_file: Path | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    own_group: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a process that gets SIGTERM when this one dies, however it dies (on Linux).
 
-    With a log file its output is added there; without, it shares this process's.
+    With a log file its output is added there; without, it shares this process's. In a process group of its
+    own it gets no Ctrl-C from the terminal, only what its parent makes of that.
     """
+    group = 0 if own_group else None
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     parent = os.getpid()
 
@@ -31,9 +37,15 @@ def start_child(
 
     env = {**os.environ, **(environment or {})}
     if log_file is None:
-        return subprocess.Popen(command, env=env, preexec_fn=prepare)  # noqa: S603
+        return subprocess.Popen(command, env=env, preexec_fn=prepare, process_group=group)  # noqa: S603
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
         return subprocess.Popen(  # noqa: S603
-            command, env=env, preexec_fn=prepare, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command,
+            env=env,
+            preexec_fn=prepare,
+            process_group=group,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )

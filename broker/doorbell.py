@@ -5,10 +5,14 @@ from typing import Protocol
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import InconsistencyError, KombuError
+from redis.exceptions import RedisError
 
 from broker.app import PRIORITIES, QUEUES, TASKS
 from broker.errors import RedisUnreachable
+
+#: What kombu and the client below it raise where Redis is away, restarts, or was wiped between two commands.
+_AWAY = (KombuError, InconsistencyError, RedisError, OSError)
 
 log = structlog.get_logger()
 
@@ -45,16 +49,20 @@ def ring(app: Celery, rings: Iterable[Ring]) -> int:
                     retry=False,
                 )
                 rung += 1
-    except OperationalError as error:
+    except _AWAY as error:
         log.warning("redis is away; the sweep will ring", action="ring_failed", reason=str(error), rung=rung)
     return rung
 
 
-def waiting_messages(app: Celery, kind: str) -> int:
-    """How many messages wait in the queue of that kind of job. Raises RedisUnreachable."""
+def is_dry(app: Celery, kind: str, priority: str) -> bool:
+    """Whether no message of that kind of job and that priority waits. Raises RedisUnreachable."""
+    # kombu keeps a list for each priority; its own count adds them up, and a message of low priority would
+    # then hide that one of high priority was lost.
     try:
         with app.connection_for_read() as connection:
-            queue = next(queue for queue in app.conf.task_queues if queue.name == QUEUES[kind])
-            return queue(connection.default_channel).queue_declare().message_count
-    except OperationalError as error:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            channel = connection.default_channel
+            key = channel._q_for_pri(QUEUES[kind], PRIORITIES[priority])
+            return not channel.client.llen(key)
+    except _AWAY as error:
         raise RedisUnreachable(f"Redis does not answer: {error}") from error

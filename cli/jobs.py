@@ -1,22 +1,37 @@
 """`reviewmill jobs`: what is going on, and what went on."""
 
 from dataclasses import asdict
+from typing import Any
 
 import click
+from celery import Celery
 
+from cli.advice import advice
 from cli.follow import follow_job
 from cli.output import json_option, notes, print_facts, print_json, print_table, say
+from cli.run_job import run_job
 from cli.stack import running_stack
 from cli.summary import finish
-from db.jobs import JobStatus, cancel_job, job_status, list_jobs, refused_rows
+from db.jobs import (
+    JobStatus,
+    Trouble,
+    cancel_job,
+    chunk_states,
+    job_status,
+    list_jobs,
+    refused_rows,
+    troubles,
+)
 from db.schema import open_database
+from producer.enqueue import Doorway
+from producer.settings import ProducerSettings
 
 job_argument = click.argument("job_id", metavar="ID", type=click.IntRange(min=1))
 
 
 @click.group("jobs")
 def command() -> None:
-    """List, show, watch and cancel jobs."""
+    """List, show, watch, cancel and retry jobs."""
 
 
 @command.command("list")
@@ -39,18 +54,43 @@ def list_command(limit: int, as_json: bool) -> None:
 @job_argument
 @json_option
 def show_command(job_id: int, as_json: bool) -> None:
-    """Everything about one job, with its first failures."""
+    """Everything about one job: how far it is, what failed, why, and what to do."""
     with open_database().read() as connection:
         job = job_status(connection, job_id)
+        states = chunk_states(connection, job_id)
+        trouble = troubles(connection, job_id)
         failures = refused_rows(connection, job_id)
+    what_to_do = advice(job, trouble)
     if as_json:
-        print_json({**asdict(job), "failures": failures})
+        details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
+        print_json({**asdict(job), **details, "advice": what_to_do})
         return
     facts = asdict(job)
     settings = facts.pop("params")
+    facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
     print_facts(facts | settings)
+    _show_troubles(trouble)
+    _show_failures(job, failures)
+    if what_to_do:
+        say("\nWhat to do")
+    for line in what_to_do:
+        say(f"  {line}")
+
+
+def _show_troubles(trouble: list[Trouble]) -> None:
+    if trouble:
+        say("\nChunks in trouble")
+        columns = ("chunk", "state", "attempts", "errors", "deaths", "next", "reason")
+        rows = [
+            (one.chunk, one.state, one.attempt, one.errors, one.deaths, one.next_attempt_at, one.error)
+            for one in trouble
+        ]
+        print_table(columns, rows, numbers=("chunk", "attempts", "errors", "deaths"))
+
+
+def _show_failures(job: JobStatus, failures: list[dict[str, Any]]) -> None:
     if failures:
-        say(f"\nThe first failures of {job.failed:,}:")
+        say(f"\nThe first failures of {job.failed:,}")
         rows = [(one["row"], one["external_id"], one["stage"], one["reason"]) for one in failures]
         print_table(("line", "id", "stage", "reason"), rows, numbers=("line",))
 
@@ -83,6 +123,24 @@ def cancel_command(job_id: int, as_json: bool) -> None:
         print_json({"job_id": job_id, "state": job.state, "cancelled": cancelled})
     else:
         notes.print(f"Job {job_id} is cancelled." if cancelled else f"Job {job_id} was {job.state} already.")
+
+
+@command.command("retry")
+@job_argument
+@click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
+@json_option
+def retry_command(job_id: int, no_wait: bool, as_json: bool) -> int:
+    """Run again what failed of a job, and only that: failed chunks, and reviews that failed alone."""
+    database = open_database()
+    with database.read() as connection:
+        job_status(connection, job_id)
+
+    def retry(app: Celery | None) -> int:
+        retried = Doorway(database, app, ProducerSettings()).retry(job_id)
+        notes.print(f"Of job {job_id}, {retried.chunks:,} chunks and {retried.rows:,} single reviews run again.")
+        return job_id
+
+    return run_job(database, retry, no_wait=no_wait, as_json=as_json)
 
 
 def _row(job: JobStatus) -> tuple[object, ...]:

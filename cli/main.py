@@ -16,11 +16,12 @@ COMMANDS = {
     "demo": ("cli.demo", "Fine-tune on real reviews and score 2,000 more: a tour in a few minutes."),
     "score": ("cli.score", "Score every review of a source."),
     "finetune": ("cli.finetune", "Fine-tune a classifier on labelled reviews."),
-    "jobs": ("cli.jobs", "List, show, watch and cancel jobs."),
+    "jobs": ("cli.jobs", "List, show, watch, cancel and retry jobs."),
     "results": ("cli.results", "Ask for predictions."),
     "models": ("cli.models", "List, show and add models."),
     "up": ("cli.up", "Keep the embedded stack running."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
+    "beat": ("cli.beat", "Ring again for work whose message was lost."),
     "db": ("cli.database", "Look after the database."),
 }
 

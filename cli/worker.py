@@ -32,7 +32,7 @@ def command(devices: str | None, queues: list[str]) -> int:
             "On one machine `reviewmill up` runs everything"
         )
     check_redis(settings.url)
-    open_database().close()
+    database = open_database()
     found = find_devices(devices or WorkerSettings().devices)
     log_to_stderr()
-    return supervise(found, queues)
+    return supervise(database, found, queues)

@@ -1,16 +1,18 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 
 from celery import Celery
 
 from broker.doorbell import ring
-from db.claims import Ring
 from db.database import Database
 from db.jobs import LabelledReview, NewJob, create_job
 from db.registry import RegisteredModel
+from db.retry import Retried, retry_job
+from db.rings import Ring
 from producer.checkpoints import BaseCheckpoint
 from producer.errors import LabelError
 from producer.intake import take_in
@@ -98,12 +100,22 @@ class Doorway:
         chunks = [intake.review_ids]
         return self._enqueue(NewJob("finetune", params, chunks, rejected=intake.rejected, examples=examples))
 
+    def retry(self, job_id: int) -> Retried:
+        """Run again what failed of a job. Raises UnknownJob and JobCancelled."""
+        with self.database.write() as connection:
+            retried = retry_job(connection, job_id)
+        self._ring(retried.rings)
+        return retried
+
     def _enqueue(self, new: NewJob) -> int:
         with self.database.write() as connection:
             job_id, chunk_ids = create_job(connection, new)
-        if self.app is not None:
-            ring(self.app, (Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids))
+        self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
         return job_id
+
+    def _ring(self, rings: Sequence[Ring]) -> None:
+        if self.app is not None:
+            ring(self.app, rings)
 
 
 def _named(columns: Columns) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The real system: commands in processes of their own, and a look at what they leave behind."""
+"""The real system: commands in processes of their own, and a look at what they leave behind.
+
+Fixtures here are taken in by the conftest of each folder that runs the whole system.
+"""
 
 import os
 import signal
@@ -91,7 +94,7 @@ def nothing_runs(home: Path) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _leave_nothing(home: Path) -> Iterator[None]:
+def leave_nothing(home: Path) -> Iterator[None]:
     yield
     try:
         wait_until(lambda: nothing_runs(home), 40)

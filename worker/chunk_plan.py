@@ -7,23 +7,48 @@ from db.predictions import KnownVerdict, ScoreFailure, Verdict
 from db.reviews import StoredReview
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One row of the chunk: whether the model reads its text for it, and whether its prediction is written."""
+
+    review: StoredReview
+    inferred: bool
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a chunk came to. Every row counts once: `scored + reused + len(failures)` is the chunk's size."""
+
+    scored: int
+    reused: int
+    failures: list[ScoreFailure]
+    predictions: list[tuple[int, Verdict]]
+
+
 @dataclass(slots=True)
 class ChunkPlan:
-    """One chunk's work. Every row of the chunk counts once: `scored + reused + len(failures)` is its size."""
+    """One chunk's work."""
 
-    to_infer: list[StoredReview] = field(default_factory=list)  # one for each new text
-    to_write: list[tuple[int, str]] = field(default_factory=list)  # (review id, text hash)
-    failures: list[ScoreFailure] = field(default_factory=list)
-    reused: int = 0
+    rows: list[PlannedRow] = field(default_factory=list)
+    deleted: list[ScoreFailure] = field(default_factory=list)
 
     @property
-    def scored(self) -> int:
-        """Reviews that the model reads."""
-        return len(self.to_infer)
+    def to_infer(self) -> list[StoredReview]:
+        """One review for each text that the model must read."""
+        return [row.review for row in self.rows if row.inferred]
 
-    def predictions(self, verdicts: Mapping[str, Verdict]) -> list[tuple[int, Verdict]]:
-        """The rows to write, given a verdict for each text hash."""
-        return [(review_id, verdicts[text_hash]) for review_id, text_hash in self.to_write]
+    def outcome(self, verdicts: Mapping[str, Verdict], reasons: Mapping[str, str]) -> Outcome:
+        """Count the rows and list what to write, given for each text hash a verdict, or why there is none."""
+        good = [row for row in self.rows if row.review.text_hash not in reasons]
+        failures = [
+            ScoreFailure(row.review.id, row.review.external_id, reasons[row.review.text_hash])
+            for row in self.rows
+            if row.review.text_hash in reasons
+        ]
+        predictions = [(row.review.id, verdicts[row.review.text_hash]) for row in good if row.written]
+        scored = sum(row.inferred for row in good)
+        return Outcome(scored, len(good) - scored, self.deleted + failures, predictions)
 
 
 def plan_chunk(
@@ -38,20 +63,12 @@ def plan_chunk(
     for review_id in review_ids:
         review = reviews.get(review_id)
         if review is None:
-            plan.failures.append(ScoreFailure(None, None, f"review {review_id} was deleted before it was scored"))
-        elif review_id in seen_ids:
-            plan.reused += 1
-        else:
-            seen_ids.add(review_id)
-            _plan_review(plan, review, known.get(review.text_hash), seen_texts)
-    return plan
-
-
-def _plan_review(plan: ChunkPlan, review: StoredReview, known: KnownVerdict | None, seen_texts: set[str]) -> None:
-    if known is None and review.text_hash not in seen_texts:
+            plan.deleted.append(ScoreFailure(None, None, f"review {review_id} was deleted before it was scored"))
+            continue
+        said = known.get(review.text_hash)
+        inferred = said is None and review.text_hash not in seen_texts
+        written = review_id not in seen_ids and (said is None or review_id not in said.review_ids)
+        plan.rows.append(PlannedRow(review, inferred, written))
+        seen_ids.add(review_id)
         seen_texts.add(review.text_hash)
-        plan.to_infer.append(review)
-    else:
-        plan.reused += 1
-    if known is None or review.id not in known.review_ids:
-        plan.to_write.append((review.id, review.text_hash))
+    return plan

@@ -1,21 +1,44 @@
 """Working on a chunk under a claim: what happens around the work, whatever the work is."""
 
+import errno
+import time
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy import Connection
 
-from db.claims import Claim, claim_chunk, fail_chunk, give_back, retry_later
-from db.errors import DatabaseError, LeaseLost
+from broker.doorbell import ring
+from db.claims import Claim, claim_chunk, fail_chunk, give_back, postpone, retry_later
+from db.errors import DatabaseUnreachable, LeaseLost
+from db.rings import Ring
 from worker.context import WorkerContext
-from worker.errors import ModelMissing, StopRequested, TrainingError
+from worker.errors import ModelMissing, StopRequested, TrainingError, reason_of
 from worker.lease import Heartbeat
+from worker.suspects import end_suspect
 
 Work = Callable[[WorkerContext, Claim, Heartbeat], None]
 
-#: The pause before the second attempt; each further one waits twice as long.
+#: The pause before the second attempt; each further one waits twice as long, up to the longest.
 _FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 60.0
 #: Errors that another attempt would only repeat.
 _HOPELESS = (TrainingError, ModelMissing)
+#: What the operating system says when a disk, a network or the machine is at its end, whatever the data are.
+_MACHINE_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.ESTALE,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ETIMEDOUT,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+}
 
 log = structlog.get_logger()
 
@@ -27,42 +50,77 @@ def run_chunk(context: WorkerContext, chunk_id: int, work: Work) -> None:
     """
     if context.stopping.is_set():
         return
-    with context.database.write() as connection:
-        claim = claim_chunk(connection, chunk_id, context.owner, context.settings.lease_s)
+    claimed_at = time.monotonic()
+    claim = _claim(context, chunk_id)
     if claim is None:
-        log.debug("chunk not free", action="chunk_not_free", chunk=chunk_id)
         return
-    log.info("chunk claimed", action="chunk_claimed", job=claim.job_id, chunk=chunk_id, attempt=claim.attempt)
+    heartbeat = Heartbeat(context.database, claim, context.settings.lease_s, context.stopping, claimed_at)
     try:
-        with Heartbeat(context.database, claim, context.settings.lease_s, context.stopping) as heartbeat:
-            work(context, claim, heartbeat)
+        with context.holding(claim), heartbeat:
+            if not end_suspect(context, claim, heartbeat):
+                work(context, claim, heartbeat)
     except Exception as error:
         _end_early(context, claim, error)
 
 
-def _end_early(context: WorkerContext, claim: Claim, error: Exception) -> None:
+def _claim(context: WorkerContext, chunk_id: int) -> Claim | None:
     try:
-        _note_end(context, claim, error)
-    except DatabaseError as unreachable:
-        # The lease runs out by itself, and the sweep offers the chunk to another attempt.
-        log.warning("chunk left to its lease", action="chunk_left", chunk=claim.chunk_id, reason=str(unreachable))
+        with context.database.write() as connection:
+            claim = claim_chunk(connection, chunk_id, context.owner, context.settings.lease_s)
+    except DatabaseUnreachable as error:
+        # The message is gone, the chunk is not: the sweep rings it again.
+        log.warning("chunk not claimed", action="claim_failed", chunk=chunk_id, reason=str(error))
+        return None
+    if claim is None:
+        log.debug("chunk not free", action="chunk_not_free", chunk=chunk_id)
+        return None
+    log.info("chunk claimed", action="chunk_claimed", job=claim.job_id, chunk=chunk_id, attempt=claim.attempt)
+    return claim
 
 
-def _note_end(context: WorkerContext, claim: Claim, error: Exception) -> None:
-    about = {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _end_early(context: WorkerContext, claim: Claim, error: Exception) -> None:
     if isinstance(error, LeaseLost):
-        log.warning("lease lost", action="lease_lost", **about)
+        log.warning("lease lost", action="lease_lost", **_about(claim))
         return
-    if isinstance(error, StopRequested):
+    try:
         with context.database.write() as connection:
-            give_back(connection, claim)
-        log.info("chunk given back", action="chunk_given_back", **about)
-    elif isinstance(error, _HOPELESS) or claim.attempt >= context.settings.max_attempts:
-        with context.database.write() as connection:
-            fail_chunk(connection, claim, reason)
-        log.error("chunk failed", action="chunk_failed", reason=reason, **about, exc_info=error)
+            _note_end(context, connection, claim, error)
+    except LeaseLost:
+        log.warning("lease lost", action="lease_lost", **_about(claim))
+    except DatabaseUnreachable as unreachable:
+        # The lease runs out by itself, and the sweep offers the chunk to another attempt.
+        log.warning("chunk left to its lease", action="chunk_left", **_about(claim), reason=str(unreachable))
     else:
-        with context.database.write() as connection:
-            retry_later(connection, claim, reason, _FIRST_RETRY_S * 2 ** (claim.attempt - 1))
-        log.warning("chunk will be retried", action="chunk_retry", reason=reason, **about, exc_info=error)
+        if isinstance(error, StopRequested):
+            # Others need not wait for a sweep to find it.
+            ring(context.app, [Ring(claim.chunk_id, claim.kind, claim.priority)])
+
+
+def _note_end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> None:
+    reason = reason_of(error)
+    about = {**_about(claim), "reason": reason}
+    if isinstance(error, StopRequested):
+        give_back(connection, claim)
+        log.info("chunk given back", action="chunk_given_back", **_about(claim))
+    elif _is_the_machines(error):
+        postpone(connection, claim, reason, _pause_s(claim.attempt))
+        log.warning("chunk put off", action="chunk_put_off", **about)
+    elif isinstance(error, _HOPELESS) or claim.errors + 1 >= context.settings.max_attempts:
+        fail_chunk(connection, claim, reason)
+        log.error("chunk failed", action="chunk_failed", **about, exc_info=error)
+    else:
+        retry_later(connection, claim, reason, _pause_s(claim.errors + 1))
+        log.warning("chunk will be retried", action="chunk_retry", **about, exc_info=error)
+
+
+def _is_the_machines(error: Exception) -> bool:
+    """Whether the database, the disk or the network is to blame: never counted against the data."""
+    return isinstance(error, DatabaseUnreachable) or (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS)
+
+
+def _pause_s(attempt: int) -> float:
+    return min(_FIRST_RETRY_S * 2.0 ** min(attempt - 1, 30), _LONGEST_RETRY_S)
+
+
+def _about(claim: Claim) -> dict[str, int]:
+    return {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}

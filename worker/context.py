@@ -3,17 +3,25 @@
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from celery import Celery
 
+from db.claims import Claim
 from db.database import Database
 from worker.models import LoadedModels
 from worker.settings import WorkerSettings
 
 
+def owner_of(pid: int) -> str:
+    """The name under which a worker process of this machine holds its leases."""
+    return f"{socket.gethostname()}:{pid}"
+
+
 def _owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return owner_of(os.getpid())
 
 
 @dataclass(slots=True)
@@ -21,7 +29,8 @@ class WorkerContext:
     """One process: its database, doorbell, loaded models, and the one device it works on.
 
     `device` is held by whichever task infers or trains, so that the process can claim and tokenize
-    the next chunk, and write the last one, while the device works. `stopping` is set on SIGTERM.
+    the next chunk, and write the last one, while the device works. `stopping` is set on SIGTERM. `held` are
+    the claims under work, by chunk.
     """
 
     database: Database
@@ -31,3 +40,13 @@ class WorkerContext:
     owner: str = field(default_factory=_owner)
     device: threading.Lock = field(default_factory=threading.Lock)
     stopping: threading.Event = field(default_factory=threading.Event)
+    held: dict[int, Claim] = field(default_factory=dict)
+
+    @contextmanager
+    def holding(self, claim: Claim) -> Iterator[None]:
+        """Count the claim as held while the block runs."""
+        self.held[claim.chunk_id] = claim
+        try:
+            yield
+        finally:
+            del self.held[claim.chunk_id]

@@ -1,6 +1,7 @@
 """The devices of this machine that workers are pinned to."""
 
 import shutil
+import socket
 import subprocess
 
 from worker.errors import WorkerError
@@ -21,6 +22,11 @@ def find_devices(wanted: str) -> list[str]:
     if not all(device == "cpu" or device.isdecimal() for device in devices):
         raise UnknownDevice(f"{wanted!r} names no devices: write auto, cpu, or GPU numbers such as 0,1")
     return devices
+
+
+def device_name(device: str) -> str:
+    """The name of a device of this machine among all machines, such as `host/cpu` or `host/gpu0`."""
+    return f"{socket.gethostname()}/{device if device == 'cpu' else 'gpu' + device}"
 
 
 def _gpus() -> list[str]:

@@ -2,6 +2,16 @@
 
 import inspect
 
+#: How the lines of a TensorFlow error begin that tell of its graph, not of what went wrong.
+_GRAPH_LINES = ("Graph execution error", "Detected at node", "File ", "[[", "[Op:", "Hint: ")
+
+
+def reason_of(error: BaseException) -> str:
+    """One line for a person: the kind of error, and the first line of it that says something."""
+    lines = (line.strip() for line in str(error).splitlines())
+    said = next((line for line in lines if line and not line.startswith(_GRAPH_LINES)), "")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
 
 class WorkerError(Exception):
     """The worker could not do what was asked."""
@@ -32,3 +42,7 @@ class TrainingError(WorkerError):
 
 class StopRequested(WorkerError):
     """This worker was asked to stop; the chunk is given back."""
+
+
+class TrainingStateError(WorkerError):
+    """A saved state of a training does not fit the one that is to go on from it."""

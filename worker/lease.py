@@ -2,13 +2,15 @@
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import structlog
+from sqlalchemy import Connection
 
-from db.claims import Claim, renew_lease
+from db.claims import Claim, is_held, renew_lease
 from db.database import Database
-from db.errors import DatabaseError, LeaseLost
+from db.errors import DatabaseUnreachable, LeaseLost
 from worker.errors import StopRequested
 
 #: How often progress is written, which is what a live bar shows.
@@ -17,19 +19,32 @@ _REPORT_S = 1.0
 #: without success, while there is still time to stop before another worker may claim the chunk.
 _RENEWALS_PER_LEASE = 4
 _LOST_AFTER_SHARE = 0.8
+#: How often at most the database is asked whether the chunk was cancelled. A batch of any real model takes
+#: longer, so that nearly every batch is preceded by a look; a tiny model is not slowed down by them.
+_LOOK_S = 0.1
+#: The pause before a transaction is tried again while the database is away.
+_DATABASE_RETRY_S = 0.5
 
 log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Renews a claim's lease while its block runs; `check()` between batches tells whether to go on."""
+    """Renews a claim's lease while its block runs; `check()` between batches tells whether to go on.
 
-    def __init__(self, database: Database, claim: Claim, lease_s: float, stopping: threading.Event) -> None:
+    `claimed_at` is this process's monotonic time from before the claim was made: the lease runs out no
+    earlier than `lease_s` after it, whatever the clocks of the two machines say.
+    """
+
+    def __init__(
+        self, database: Database, claim: Claim, lease_s: float, stopping: threading.Event, claimed_at: float
+    ) -> None:
         self.done = 0  # reviews inferred so far, for the live bar
         self._database = database
         self._claim = claim
         self._lease_s = lease_s
         self._stopping = stopping
+        self._renewed_at = claimed_at
+        self._looked_at = claimed_at
         self._ended = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease-{claim.chunk_id}", daemon=True)
@@ -41,27 +56,63 @@ class Heartbeat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Not joined: a renewal that hangs in a dead connection must not hold up the chunk's end.
         self._ended.set()
-        self._thread.join()
 
     def check(self) -> None:
         """Raise LeaseLost or StopRequested when work on this chunk must end now."""
-        if self._lost.is_set():
-            raise LeaseLost(f"the lease on chunk {self._claim.chunk_id} was lost")
+        self._check_lease()
         if self._stopping.is_set():
             raise StopRequested
+        if time.monotonic() - self._looked_at > _LOOK_S:
+            self._look()
+
+    def commit(self, write: Callable[[Connection], None]) -> None:
+        """Run `write` in a transaction; while the database is away, try again until the lease is lost.
+
+        Raises LeaseLost. What was inferred outlives a restart of the database in this way. If the commit itself
+        was cut off and yet succeeded, the second try finds the claim ended and nothing is written twice.
+        """
+        while True:
+            self._check_lease()
+            try:
+                with self._database.write() as connection:
+                    write(connection)
+                return
+            except DatabaseUnreachable as error:
+                log.warning("database away", action="commit_waits", chunk=self._claim.chunk_id, reason=str(error))
+                time.sleep(_DATABASE_RETRY_S)
+
+    def _check_lease(self) -> None:
+        # By this process's own clock, not by the thread's word: the thread may hang in a dead connection,
+        # and after a pause (SIGSTOP, a suspended machine) this one may run first.
+        if self._lost.is_set() or self._held_for() < 0:
+            raise LeaseLost(f"the lease on chunk {self._claim.chunk_id} was lost")
+
+    def _held_for(self) -> float:
+        return self._renewed_at + self._lease_s * _LOST_AFTER_SHARE - time.monotonic()
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        try:
+            with self._database.read() as connection:
+                held = is_held(connection, self._claim)
+        except DatabaseUnreachable:
+            return  # the lease decides how long to go on without
+        if not held:
+            self._lost.set()
+            self._check_lease()
 
     def _beat(self) -> None:
-        renewed_at, reported = time.monotonic(), 0
+        reported = 0
         while not self._ended.wait(min(_REPORT_S, self._lease_s / _RENEWALS_PER_LEASE)):
-            since = time.monotonic() - renewed_at
-            if self.done == reported and since < self._lease_s / _RENEWALS_PER_LEASE:
+            done, now = self.done, time.monotonic()
+            if done == reported and now - self._renewed_at < self._lease_s / _RENEWALS_PER_LEASE:
                 continue
-            if self._renew(self.done):
-                renewed_at, reported = time.monotonic(), self.done
-            elif since > self._lease_s * _LOST_AFTER_SHARE:
+            if self._renew(done):
+                self._renewed_at, reported = now, done
+            if self._lost.is_set() or self._held_for() < 0:
                 self._lost.set()
-            if self._lost.is_set():
                 return
 
     def _renew(self, done: int) -> bool:
@@ -71,7 +122,7 @@ class Heartbeat:
         except LeaseLost:
             self._lost.set()
             return False
-        except DatabaseError as error:
+        except DatabaseUnreachable as error:
             log.warning("lease not renewed", action="renew_failed", reason=str(error))
             return False
         return True

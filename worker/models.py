@@ -12,25 +12,29 @@ from db.database import Database
 from db.registry import RegisteredModel, get_model
 from worker.engines.base import Engine
 from worker.errors import ModelMissing
+from worker.memory import TokenBudget
+from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A registered model, ready to tokenize and infer."""
+    """A registered model, ready to tokenize and infer in batches within its budget on this device."""
 
     record: RegisteredModel
     tokenizer: Any
     engine: Engine
+    budget: TokenBudget
 
 
 class LoadedModels:
     """Loads a model at its first use, once, and forgets the one unused for longest when there are too many."""
 
-    def __init__(self, database: Database, capacity: int) -> None:
+    def __init__(self, database: Database, settings: WorkerSettings, device: str) -> None:
         self._database = database
-        self._capacity = capacity
+        self._settings = settings
+        self._device = device
         self._loaded: OrderedDict[int, LoadedModel] = OrderedDict()
         self._loading = threading.Lock()
 
@@ -40,7 +44,7 @@ class LoadedModels:
             if model_id not in self._loaded:
                 self._loaded[model_id] = self._load(model_id)
             self._loaded.move_to_end(model_id)
-            while len(self._loaded) > self._capacity:
+            while len(self._loaded) > self._settings.models_in_memory:
                 self._loaded.popitem(last=False)
             return self._loaded[model_id]
 
@@ -53,8 +57,11 @@ class LoadedModels:
             record = get_model(connection, model_id)
         directory = Path(record.path)
         if not directory.is_dir():
-            raise ModelMissing(f"the files of {record.reference} are gone: {directory} is not a folder")
+            raise ModelMissing(
+                f"the files of {record.reference} are gone: {directory} is not a folder on this worker's machine"
+            )
         log.info("loading model", action="model_loading", model=record.reference)
-        loaded = LoadedModel(record, load_tokenizer(directory), TensorFlowEngine(directory))
+        budget = TokenBudget(self._database, model_id, self._device, self._settings.token_budget)
+        loaded = LoadedModel(record, load_tokenizer(directory), TensorFlowEngine(directory), budget)
         log.info("model loaded", action="model_loaded", model=record.reference)
         return loaded

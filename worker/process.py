@@ -1,4 +1,4 @@
-"""One worker process on one device: `python -m worker.process --queues score,train`."""
+"""One worker process on one device: `python -m worker.process --device cpu --queues score,train`."""
 
 import argparse
 import os
@@ -12,10 +12,12 @@ from broker.app import QUEUES, make_app
 from broker.settings import BrokerSettings
 from db.schema import open_database
 from worker.context import WorkerContext
+from worker.devices import device_name
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.settings import WorkerSettings
-from worker.sweep import start_sweep
+from worker.stopping import Stopper
+from worker.sweep import Sweeper
 from worker.tasks import register_tasks
 
 #: Two chunks at a time: one holds the device while the other is claimed, tokenized or written.
@@ -25,20 +27,33 @@ log = structlog.get_logger()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Work until SIGTERM: then the chunk in hand is given back at its next batch, and the process ends."""
+    """Work until SIGTERM: then the chunks in hand are given back at their next batch, and the process ends."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--queues", default=",".join(QUEUES.values()))
-    queues = parser.parse_args(arguments).queues.split(",")
+    options = parser.parse_args(arguments)
     log_to_stderr()
+    run(make_context(make_app(BrokerSettings().url), options.device), options.queues.split(","))
+
+
+def make_context(app: Celery, device: str) -> WorkerContext:
+    """The context of this process, from the settings in its environment."""
+    settings = WorkerSettings()
+    database = open_database()
+    return WorkerContext(database, app, settings, LoadedModels(database, settings, device_name(device)))
+
+
+def run(context: WorkerContext, queues: Sequence[str]) -> None:
+    """Work on the chunks of those queues until told to stop; ends the process."""
     # Celery would set up logging of its own over ours.
-    setup_logging.connect(lambda **_: None, weak=False)
-    app = make_app(BrokerSettings().url)
-    context = make_context(app)
-    worker_shutting_down.connect(lambda **_: context.stopping.set(), weak=False)
-    register_tasks(app, context)
-    start_sweep(context, [kind for kind, queue in QUEUES.items() if queue in queues])
+    setup_logging.connect(_no_logging, weak=False)
+    stopper = Stopper(context)
+    worker_shutting_down.connect(stopper.on_signal, weak=False)
+    register_tasks(context.app, context)
+    kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
+    Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
-    worker = app.Worker(
+    worker = context.app.Worker(
         pool="threads",
         concurrency=_CHUNKS_AT_A_TIME,
         queues=queues,
@@ -52,14 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     raise SystemExit(worker.exitcode)
 
 
-def make_context(app: Celery) -> WorkerContext:
-    """The context of this process, from the settings in its environment."""
-    settings = WorkerSettings()
-    database = open_database()
-    return WorkerContext(database, app, settings, LoadedModels(database, settings.models_in_memory))
+def _no_logging(**_: object) -> None:
+    return
 
 
 if __name__ == "__main__":
-    # TensorFlow must not take threads that the tokenizer's own pool needs forked; we never fork.
+    # Said aloud because the tokenizer turns its threads off where it suspects a fork; this process never forks.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     main()

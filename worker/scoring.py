@@ -1,17 +1,20 @@
 """Scoring one claimed chunk: plan, tokenize, batch, infer, write."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import structlog
+from sqlalchemy import Connection
 
 from db.claims import Claim, finish_chunk
 from db.jobs import settle_job
 from db.predictions import Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
-from worker.batching import collate, cut_batches
-from worker.checkpoints.tokenizer import Encoded, tokenize
-from worker.chunk_plan import ChunkPlan, plan_chunk
+from worker.checkpoints.tokenizer import Encoded, tokenize_each
+from worker.chunk_plan import ChunkPlan, Outcome, plan_chunk
 from worker.context import WorkerContext
+from worker.inference import infer
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.probabilities import probabilities
@@ -20,52 +23,96 @@ from worker.verdicts import make_verdict
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Answers:
+    """What is known of each text, by its hash: a verdict, or the reason why there is none."""
+
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
 def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
     """Score the chunk and end it, in one transaction. Raises LeaseLost where it is no longer ours."""
     assert claim.model_id is not None
-    plan, verdicts = _plan(context, claim)
+    plan, answers = _plan(context, claim)
     if plan.to_infer:
-        loaded = context.models.get(claim.model_id)
-        verdicts |= _infer(context, loaded, plan.to_infer, heartbeat)
-    with context.database.write() as connection:
-        finish_chunk(connection, claim, scored=plan.scored, reused=plan.reused, failed=len(plan.failures))
-        store_predictions(connection, claim.model_id, claim.job_id, plan.predictions(verdicts))
-        store_score_failures(connection, claim.job_id, plan.failures)
-        settle_job(connection, claim.job_id)
-    log.info("chunk scored", action="chunk_scored", job=claim.job_id, chunk=claim.chunk_id, scored=plan.scored)
+        _infer(context, context.models.get(claim.model_id), plan.to_infer, heartbeat, answers)
+    outcome = plan.outcome(answers.verdicts, answers.reasons)
+    heartbeat.commit(lambda connection: _write(connection, claim, outcome))
+    log.info(
+        "chunk scored",
+        action="chunk_scored",
+        job=claim.job_id,
+        chunk=claim.chunk_id,
+        scored=outcome.scored,
+        failed=len(outcome.failures),
+    )
 
 
-def _plan(context: WorkerContext, claim: Claim) -> tuple[ChunkPlan, dict[str, Verdict]]:
+def _write(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+    assert claim.model_id is not None
+    failed = len(outcome.failures)
+    finish_chunk(connection, claim, scored=outcome.scored, reused=outcome.reused, failed=failed)
+    store_predictions(connection, claim.model_id, claim.job_id, outcome.predictions)
+    store_score_failures(connection, claim.job_id, outcome.failures)
+    settle_job(connection, claim.job_id)
+
+
+def _plan(context: WorkerContext, claim: Claim) -> tuple[ChunkPlan, _Answers]:
     assert claim.model_id is not None
     with context.database.read() as connection:
         reviews = load_reviews(connection, claim.review_ids)
         hashes = [review.text_hash for review in reviews.values()]
         known = known_verdicts(connection, claim.model_id, hashes)
     plan = plan_chunk(claim.review_ids, reviews, known)
-    return plan, {text_hash: one.verdict for text_hash, one in known.items()}
+    return plan, _Answers({text_hash: one.verdict for text_hash, one in known.items()})
 
 
 def _infer(
-    context: WorkerContext, loaded: LoadedModel, reviews: Sequence[StoredReview], heartbeat: Heartbeat
-) -> dict[str, Verdict]:
-    texts, pairs = [review.text for review in reviews], [review.pair for review in reviews]
-    encoded = tokenize(loaded.tokenizer, texts, pairs, loaded.record.max_tokens)
-    verdicts: dict[str, Verdict] = {}
+    context: WorkerContext,
+    loaded: LoadedModel,
+    reviews: Sequence[StoredReview],
+    heartbeat: Heartbeat,
+    answers: _Answers,
+) -> None:
+    encoded, untokenized = _tokenize(loaded, reviews)
+    answers.reasons |= untokenized
+    hashes = [review.text_hash for review in reviews if review.text_hash not in untokenized]
+
+    def before_batch(done: int) -> None:
+        heartbeat.done = done
+        heartbeat.check()
+
     # Held for the whole chunk: another task of this process tokenizes or writes meanwhile.
     with context.device:
-        for batch in cut_batches([one.length for one in encoded], context.settings.token_budget):
-            heartbeat.check()
-            answers = _infer_batch(loaded, [encoded[index] for index in batch])
-            for index, verdict in zip(batch, answers, strict=True):
-                verdicts[reviews[index].text_hash] = verdict
-            heartbeat.done += len(batch)
-    return verdicts
+        inferred = infer(loaded, encoded, loaded.budget, before_batch)
+    answers.reasons |= {hashes[index]: reason for index, reason in inferred.reasons.items()}
+    answers.verdicts |= _verdicts(loaded, encoded, hashes, inferred.logits)
 
 
-def _infer_batch(loaded: LoadedModel, encoded: Sequence[Encoded]) -> list[Verdict]:
+def _tokenize(loaded: LoadedModel, reviews: Sequence[StoredReview]) -> tuple[list[Encoded], dict[str, str]]:
+    """The reviews that can be tokenized, in order, and by text hash why others cannot."""
+    texts, pairs = [review.text for review in reviews], [review.pair for review in reviews]
+    each = tokenize_each(loaded.tokenizer, texts, pairs, loaded.record.max_tokens)
+    encoded = [one for one in each if isinstance(one, Encoded)]
+    reasons = {
+        review.text_hash: f"the tokenizer fails on this review: {one}"
+        for review, one in zip(reviews, each, strict=True)
+        if isinstance(one, str)
+    }
+    return encoded, reasons
+
+
+def _verdicts(
+    loaded: LoadedModel, encoded: Sequence[Encoded], hashes: Sequence[str], logits: dict[int, np.ndarray]
+) -> dict[str, Verdict]:
+    if not logits:
+        return {}
     record = loaded.record
-    logits = loaded.engine.logits(collate(encoded, loaded.tokenizer.pad_token_id))
-    return [
-        make_verdict(record.labels, values, record.problem_type, one.length, one.truncated)
-        for one, values in zip(encoded, probabilities(logits, record.problem_type), strict=True)
-    ]
+    values = probabilities(np.stack(list(logits.values())), record.problem_type)
+    return {
+        hashes[index]: make_verdict(
+            record.labels, row, record.problem_type, encoded[index].length, encoded[index].truncated
+        )
+        for index, row in zip(logits, values, strict=True)
+    }

@@ -11,11 +11,15 @@ from types import FrameType
 import structlog
 
 from broker.child import start_child
+from db.claims import release_dead
+from db.database import Database
+from db.errors import DatabaseError
+from worker.context import owner_of
 
 #: A process that dies at once is not started again at once; one that lived this long starts afresh.
-_FIRST_PAUSE_S = 1.0
+_FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
-_HEALTHY_AFTER_S = 60.0
+_HEALTHY_AFTER_S = 30.0
 _LOOK_S = 0.2
 
 log = structlog.get_logger()
@@ -33,10 +37,11 @@ class _Slot:
     start_after: float = 0.0
 
 
-def supervise(devices: Sequence[str], queues: Sequence[str]) -> int:
+def supervise(database: Database, devices: Sequence[str], queues: Sequence[str]) -> int:
     """Keep one worker process a device alive until SIGTERM or SIGINT; return the exit code 0.
 
-    A second signal kills the processes instead of waiting for their batches.
+    What a process held that died is freed at once, not when its leases run out. A second signal kills the
+    processes instead of waiting for their batches.
     """
     signals: list[int] = []
 
@@ -48,7 +53,7 @@ def supervise(devices: Sequence[str], queues: Sequence[str]) -> int:
     slots = [_Slot(device, device_environment(device)) for device in devices]
     while not signals:
         for slot in slots:
-            _keep_alive(slot, queues)
+            _keep_alive(slot, queues, database)
         time.sleep(_LOOK_S)
     _stop([slot.process for slot in slots if slot.process is not None], signals)
     return 0
@@ -69,7 +74,7 @@ def device_environment(device: str) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": "-1" if device == "cpu" else device}
 
 
-def _keep_alive(slot: _Slot, queues: Sequence[str]) -> None:
+def _keep_alive(slot: _Slot, queues: Sequence[str], database: Database) -> None:
     now = time.monotonic()
     if slot.process is None:
         if now >= slot.start_after:
@@ -77,12 +82,23 @@ def _keep_alive(slot: _Slot, queues: Sequence[str]) -> None:
     elif (code := slot.process.poll()) is not None:
         lived_s = now - slot.started_at
         slot.pause_s = _FIRST_PAUSE_S if lived_s > _HEALTHY_AFTER_S else min(slot.pause_s * 2, _LONGEST_PAUSE_S)
-        slot.process, slot.start_after = None, now + slot.pause_s
         log.error("worker died", action="worker_died", device=slot.device, exit_code=code, restart_in_s=slot.pause_s)
+        _free_leases(database, slot.process.pid)
+        slot.process, slot.start_after = None, now + slot.pause_s
+
+
+def _free_leases(database: Database, pid: int) -> None:
+    try:
+        with database.write() as connection:
+            freed = release_dead(connection, owner_of(pid))
+    except DatabaseError as error:
+        log.warning("leases not freed", action="leases_not_freed", reason=str(error))
+    else:
+        log.info("leases freed", action="leases_freed", chunks=freed)
 
 
 def _start(slot: _Slot, queues: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "worker.process", "--queues", ",".join(queues)]
-    slot.process = start_child(command, None, slot.environment)
+    command = [sys.executable, "-m", "worker.process", "--device", slot.device, "--queues", ",".join(queues)]
+    slot.process = start_child(command, None, slot.environment, own_group=True)
     slot.started_at = time.monotonic()
     log.info("worker started", action="worker_started", device=slot.device, pid=slot.process.pid)

@@ -1,49 +1,64 @@
-"""The sweep: chunks that wait in SQL while the queue has run dry are rung again.
-
-A message can be lost with Redis, a lease can run out with its worker. Both show the same way: SQL has
-chunks that anybody may claim, and no message waits for them. Ringing only into an empty queue keeps
-the sweep from piling up messages behind a long job.
-"""
+"""The sweep: chunks that wait in SQL for a message that was lost are rung again."""
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
+from celery import Celery
 
-from broker.doorbell import ring, waiting_messages
-from broker.errors import BrokerError
-from db.claims import waiting_chunks
-from db.errors import DatabaseError
-from worker.context import WorkerContext
+from broker.app import PRIORITIES
+from broker.doorbell import is_dry, ring
+from db.database import Database
+from db.rings import lost_chunks, note_rings
 
-#: Chunks rung in one sweep, which is also the most messages the sweep ever adds to a queue.
+#: Chunks rung in one sweep of one queue, so that a queue that was wiped is filled again bit by bit.
 _MOST_RINGS = 500
 
 log = structlog.get_logger()
 
 
-def start_sweep(context: WorkerContext, kinds: Sequence[str]) -> threading.Thread:
-    """Sweep every few seconds, in a thread that ends with the process."""
-    thread = threading.Thread(target=_sweep_for_ever, args=(context, kinds), name="sweep", daemon=True)
-    thread.start()
-    return thread
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Looks, every `sweep_s` seconds, for lost messages of those kinds of job. Any number may sweep at once."""
 
+    database: Database
+    app: Celery
+    kinds: Sequence[str]
+    sweep_s: float
 
-def sweep(context: WorkerContext, kind: str) -> int:
-    """Ring the waiting chunks of one kind of job, if no message waits; return how many were rung."""
-    if waiting_messages(context.app, kind):
-        return 0
-    with context.database.read() as connection:
-        lost = waiting_chunks(connection, kind, _MOST_RINGS)
-    return ring(context.app, lost)
+    def start(self, stopping: threading.Event) -> threading.Thread:
+        """Sweep until `stopping` is set, in a thread that ends with the process."""
+        thread = threading.Thread(target=self.run, args=(stopping,), name="sweep", daemon=True)
+        thread.start()
+        return thread
 
+    def run(self, stopping: threading.Event) -> None:
+        """Sweep until `stopping` is set."""
+        while not stopping.is_set():
+            for kind in self.kinds:
+                self._sweep_safely(kind)
+            stopping.wait(self.sweep_s)
 
-def _sweep_for_ever(context: WorkerContext, kinds: Sequence[str]) -> None:
-    while not context.stopping.is_set():
-        for kind in kinds:
-            try:
-                if rung := sweep(context, kind):
-                    log.info("chunks rung again", action="swept", kind=kind, rung=rung)
-            except (BrokerError, DatabaseError) as error:
-                log.warning("sweep failed", action="sweep_failed", reason=str(error))
-        context.stopping.wait(context.settings.sweep_s)
+    def sweep(self, kind: str) -> int:
+        """Ring the lost chunks of one kind of job; return how many were rung. Raises BrokerError, DatabaseError."""
+        return sum(self._sweep_queue(kind, priority) for priority in PRIORITIES)
+
+    def _sweep_queue(self, kind: str, priority: str) -> int:
+        dry = is_dry(self.app, kind, priority)
+        with self.database.read() as connection:
+            lost = lost_chunks(connection, kind, priority, queue_is_dry=dry, limit=_MOST_RINGS)
+        if not lost:
+            return 0
+        # Written down first: a ring that then fails is a lost one, and the next sweep's.
+        with self.database.write() as connection:
+            mine = note_rings(connection, lost)
+        return ring(self.app, mine)
+
+    def _sweep_safely(self, kind: str) -> None:
+        try:
+            if rung := self.sweep(kind):
+                log.info("chunks rung again", action="swept", kind=kind, rung=rung)
+        except Exception as error:
+            # Whatever it is, the next sweep must come: without it a lost message is lost for good.
+            log.warning("sweep failed", action="sweep_failed", kind=kind, reason=f"{type(error).__name__}: {error}")

@@ -4,11 +4,13 @@ import base64
 import json
 from dataclasses import dataclass
 
+import pytest
 import redis
 from celery import Celery
 
 from broker.app import PRIORITIES, QUEUES, make_app
-from broker.doorbell import ring, waiting_messages
+from broker.doorbell import is_dry, ring
+from broker.errors import RedisUnreachable
 from broker.redis_server import RedisServer
 
 
@@ -24,6 +26,17 @@ def messages(client: redis.Redis) -> list[dict]:
     return [json.loads(entry) for key in sorted(lists) for entry in client.lrange(key, 0, -1)]
 
 
+def received(app: Celery, name: str) -> list[int]:
+    """Chunk ids of every message in a queue, in the order they are served; takes them out."""
+    served = []
+    with app.connection_for_read() as connection:
+        queue = next(queue for queue in app.conf.task_queues if queue.name == name)
+        bound = queue(connection.default_channel)
+        while message := bound.get(no_ack=True):
+            served.append(message.payload[0][0])
+    return served
+
+
 def test_a_message_is_a_task_and_a_chunk_id_and_nothing_else(app: Celery, client: redis.Redis) -> None:
     assert ring(app, [Bell(7)]) == 1
     (message,) = messages(client)
@@ -35,23 +48,35 @@ def test_a_message_is_a_task_and_a_chunk_id_and_nothing_else(app: Celery, client
 
 def test_each_kind_has_its_queue(app: Celery) -> None:
     ring(app, [Bell(1), Bell(2), Bell(3, kind="finetune")])
-    assert {kind: waiting_messages(app, kind) for kind in QUEUES} == {"score": 2, "finetune": 1}
+    assert {kind: is_dry(app, kind, "normal") for kind in QUEUES} == {"score": False, "finetune": False}
+    assert received(app, "train") == [3]
+    assert {kind: is_dry(app, kind, "normal") for kind in QUEUES} == {"score": False, "finetune": True}
 
 
-def test_messages_of_every_priority_are_counted(app: Celery) -> None:
-    ring(app, [Bell(number, priority=name) for number, name in enumerate(PRIORITIES)])
-    assert waiting_messages(app, "score") == 3
+@pytest.mark.parametrize("priority", PRIORITIES)
+def test_a_queue_is_dry_by_priority(app: Celery, priority: str) -> None:
+    assert is_dry(app, "score", priority)
+    ring(app, [Bell(1, priority=priority)])
+    assert {name for name in PRIORITIES if not is_dry(app, "score", name)} == {priority}
+
+
+def test_a_wiped_redis_is_rung_again(app: Celery, client: redis.Redis) -> None:
+    ring(app, [Bell(1)])
+    client.flushall()
+    assert is_dry(app, "score", "normal")
+    assert ring(app, [Bell(2)]) == 1
+    assert received(app, "score") == [2]
+
+
+def test_a_redis_that_is_away_is_no_dry_queue(app: Celery, server: RedisServer) -> None:
+    server.stop()
+    with pytest.raises(RedisUnreachable):
+        is_dry(app, "score", "normal")
 
 
 def test_the_higher_priority_is_served_first(app: Celery) -> None:
     ring(app, [Bell(1, priority="low"), Bell(2), Bell(3, priority="high"), Bell(4, priority="high")])
-    served = []
-    with app.connection_for_read() as connection:
-        queue = next(queue for queue in app.conf.task_queues if queue.name == "score")
-        bound = queue(connection.default_channel)
-        while message := bound.get(no_ack=True):
-            served.append(message.payload[0][0])
-    assert served == [3, 4, 2, 1]
+    assert received(app, "score") == [3, 4, 2, 1]
 
 
 def test_redis_away_is_no_error(app: Celery, server: RedisServer) -> None:

@@ -11,8 +11,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.e2e.conftest import Start, nothing_runs, processes_of, wait_until
 from tests.samples import CHECKPOINTS
+from tests.system import Start, nothing_runs, processes_of, wait_until
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"

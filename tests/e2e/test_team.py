@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from broker.redis_server import RedisServer
-from tests.e2e.conftest import Start, Started, processes_of, wait_until
 from tests.samples import CHECKPOINTS
+from tests.system import Start, Started, processes_of, wait_until
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"

@@ -23,7 +23,7 @@ def context(database: Database) -> WorkerContext:
     """A worker process on each kind of database in turn. Its Redis is not there."""
     settings = WorkerSettings(lease_s=4, token_budget=512, max_attempts=2)
     return WorkerContext(
-        database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings.models_in_memory)
+        database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings, "here/cpu")
     )
 
 

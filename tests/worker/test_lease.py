@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy import select
 
-from db.claims import Claim
+from db.claims import Claim, finish_chunk
 from db.database import Database
 from db.errors import LeaseLost
 from db.jobs import cancel_job
@@ -29,7 +29,7 @@ def chunk(database: Database) -> object:
 
 def test_it_renews_and_reports(database: Database, claim: Claim) -> None:
     before = chunk(database)
-    with Heartbeat(database, claim, 600, threading.Event()) as heartbeat:
+    with Heartbeat(database, claim, 600, threading.Event(), time.monotonic()) as heartbeat:
         heartbeat.done = 1
         wait_until(lambda: chunk(database).scored == 1)
         heartbeat.check()
@@ -38,16 +38,19 @@ def test_it_renews_and_reports(database: Database, claim: Claim) -> None:
 
 def test_it_renews_a_lease_without_progress(database: Database, claim: Claim) -> None:
     before = chunk(database)
-    with Heartbeat(database, claim, 64, threading.Event()) as heartbeat:
+    with Heartbeat(database, claim, 64, threading.Event(), time.monotonic()) as heartbeat:
         heartbeat._lease_s = 2
         wait_until(lambda: chunk(database).lease_expires_at != before.lease_expires_at)
 
 
-def test_cancelling_the_job_ends_the_work(database: Database, claim: Claim) -> None:
-    with Heartbeat(database, claim, 2, threading.Event()) as heartbeat:
+def test_cancelling_the_job_ends_the_work_at_the_next_batch(database: Database, claim: Claim) -> None:
+    # A lease so long that the thread does not renew it in this test: the look before a batch finds out.
+    with Heartbeat(database, claim, 600, threading.Event(), time.monotonic()) as heartbeat:
+        time.sleep(0.11)  # the looks are a tenth of a second apart
+        heartbeat.check()
         with database.write() as connection:
             cancel_job(connection, claim.job_id)
-        wait_until(heartbeat._lost.is_set)
+        time.sleep(0.11)
         with pytest.raises(LeaseLost):
             heartbeat.check()
 
@@ -55,14 +58,38 @@ def test_cancelling_the_job_ends_the_work(database: Database, claim: Claim) -> N
 def test_without_a_database_the_lease_is_given_up_before_it_runs_out(claim: Claim) -> None:
     away = Database("postgresql://nobody@127.0.0.1:9/nowhere")
     began = time.monotonic()
-    with Heartbeat(away, claim, 2, threading.Event()) as heartbeat:
+    with Heartbeat(away, claim, 2, threading.Event(), began) as heartbeat:
+        heartbeat.check()
         wait_until(heartbeat._lost.is_set)
-    assert time.monotonic() - began > 2 * 0.8
+        with pytest.raises(LeaseLost):
+            heartbeat.check()
+    assert 2 * 0.8 < time.monotonic() - began < 4
+
+
+def test_after_a_pause_the_lease_is_lost_before_any_thread_says_so(database: Database, claim: Claim) -> None:
+    # As after SIGCONT: the clock has moved on, and nobody has renewed or looked yet.
+    paused = Heartbeat(database, claim, 60, threading.Event(), time.monotonic() - 60)
+    with pytest.raises(LeaseLost):
+        paused.check()
+    with pytest.raises(LeaseLost):
+        paused.commit(lambda connection: finish_chunk(connection, claim, scored=2))
+    with database.read() as connection:
+        assert connection.scalar(select(Chunk.state)) == "leased"
+
+
+def test_a_commit_outlives_a_database_that_is_away(database: Database, claim: Claim) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:9/nowhere")
+    heartbeat = Heartbeat(away, claim, 60, threading.Event(), time.monotonic())
+    back = threading.Timer(1.0, lambda: setattr(heartbeat, "_database", database))
+    back.start()
+    heartbeat.commit(lambda connection: finish_chunk(connection, claim, scored=2))
+    with database.read() as connection:
+        assert connection.scalar(select(Chunk.state)) == "done"
 
 
 def test_a_worker_that_stops_gives_the_chunk_up(database: Database, claim: Claim) -> None:
     stopping = threading.Event()
-    with Heartbeat(database, claim, 60, stopping) as heartbeat:
+    with Heartbeat(database, claim, 60, stopping, time.monotonic()) as heartbeat:
         heartbeat.check()
         stopping.set()
         with pytest.raises(StopRequested):

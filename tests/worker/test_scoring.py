@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -103,16 +104,11 @@ def test_a_chunk_taken_over_meanwhile_leaves_no_prediction(
     chunk_id = make_chunk(model.id, [SomeReview("1", "good")])
 
     def overtaken(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
-        stale = Claim(claim.chunk_id, claim.attempt - 1, "zombie", *_rest(claim))
-        score_chunk(context, stale, heartbeat)
+        score_chunk(context, replace(claim, attempt=claim.attempt - 1, owner="zombie"), heartbeat)
 
     run_chunk(context, chunk_id, overtaken)
     with context.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(Prediction)) == 0
-
-
-def _rest(claim: Claim) -> tuple:
-    return claim.job_id, claim.kind, claim.model_id, claim.params, claim.review_ids
 
 
 def test_models_beyond_the_limit_are_forgotten(context: WorkerContext, add_checkpoint: Add) -> None:

@@ -52,6 +52,24 @@ def tokenize(
     return [_encoded(encoding, segments) for encoding in encodings]
 
 
+def tokenize_each(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str | None], max_tokens: int
+) -> list[Encoded | str]:
+    """Tokenize as `tokenize` does; where that fails, one review at a time, with the reason of each that fails."""
+    try:
+        return list(tokenize(tokenizer, texts, pairs, max_tokens))
+    except Exception:
+        return [_encoded_or_reason(tokenizer, one, pair, max_tokens) for one, pair in zip(texts, pairs, strict=True)]
+
+
+def _encoded_or_reason(tokenizer: Any, text: str, pair: str | None, max_tokens: int) -> Encoded | str:
+    try:
+        (encoded,) = tokenize(tokenizer, [text], [pair], max_tokens)
+    except Exception as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return encoded
+
+
 def _set_limits(rust: Any, max_tokens: int, side: str) -> None:
     wanted = {"max_length": max_tokens, "stride": 0, "strategy": "longest_first", "direction": side}
     if rust.truncation != wanted:

@@ -1,0 +1,46 @@
+"""What a person can do about a job that is not going well."""
+
+from collections.abc import Sequence
+
+from broker.settings import BrokerSettings
+from db.jobs import JobStatus, Trouble
+
+#: What to do, by words of the reason that the worker wrote down; the first that fits is told.
+_REMEDIES = {
+    "No space left": "free disk space on the worker's machine; the chunk is tried again by itself",
+    "disk is full": "free disk space on the database's machine; the chunk is tried again by itself",
+    "quota exceeded": "free disk space, or raise the quota; the chunk is tried again by itself",
+    "cannot be used": "see that the database server runs and is in reach; the chunk is tried again by itself",
+    "are gone": "put the model's folder back, or share REVIEWMILL_HOME/models with the worker's machine",
+    "is not a folder on this machine": "put the base's folder there, or share it with the worker's machine",
+    "worker died": "look into the worker's log and the kernel's (out of memory?); for training, lower --batch-size "
+    "or --max-length",
+}
+
+
+def advice(job: JobStatus, troubles: Sequence[Trouble]) -> list[str]:
+    """Sentences that say what to do next, the most useful first; none for a job that goes well."""
+    reasons = [job.error, *(one.error for one in troubles)]
+    lines = [remedy for words, remedy in _REMEDIES.items() if any(words in (reason or "") for reason in reasons)]
+    return [*lines, *_next_step(job)]
+
+
+def _next_step(job: JobStatus) -> list[str]:
+    if job.state == "cancelled":
+        return ["to have the rest scored, score the source again: what is scored is reused"]
+    if not job.is_over:
+        return [_how_to_go_on(job)] if job.state == "pending" else []
+    if job.state == "failed":
+        return [f"then run the failed chunks again: reviewmill jobs retry {job.id}"]
+    if job.kind == "score" and job.failed:
+        return [
+            f"rows that could not be read need another source; reviews that failed at the model can be run "
+            f"again: reviewmill jobs retry {job.id}"
+        ]
+    return []
+
+
+def _how_to_go_on(job: JobStatus) -> str:
+    if BrokerSettings().is_embedded:
+        return f"it waits for a stack to work on it: reviewmill jobs watch {job.id}"
+    return "it waits for a worker: start one with `reviewmill worker`, if none runs"

@@ -1,0 +1,138 @@
+"""A team's set-up under test: its Redis, its database, its workers, and the books that must balance."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from sqlalchemy import Connection, func, select
+
+from broker.redis_server import RedisServer
+from db.database import Database
+from db.dialect import review_ids_of_job
+from db.jobs import JobStatus, job_status
+from db.tables import Chunk, Failure, Prediction, Review
+from tests.samples import CHECKPOINTS
+from tests.system import Start, Started, processes_of, wait_until
+
+BERT = CHECKPOINTS / "bert"
+
+
+@dataclass
+class Team:
+    """Commands of a team against its Redis and its database, and looks at both behind their backs."""
+
+    database: Database
+    server: RedisServer
+    start: Start
+    folder: Path
+    home: Path
+
+    def write_reviews(
+        self, count: int, name: str = "reviews.csv", text: str = "wonderful or terrible number {}"
+    ) -> Path:
+        """A csv of that many reviews, each with its number for an id."""
+        path = self.folder / name
+        lines = [f"{number},{text.format(number)}" for number in range(count)]
+        path.write_text("\n".join(["key,body", *lines]) + "\n")
+        return path
+
+    def enqueue(self, source: Path, *options: object, model: Path | str = BERT) -> int:
+        """Enqueue the scoring of a file and return the job's id."""
+        columns = ("--text", "body", "--id", "key")
+        return int(
+            _json(self.command("score", source, *columns, "--model", model, "--no-wait", "--json", *options))["job_id"]
+        )
+
+    def command(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run `reviewmill ARGUMENTS` to its end."""
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, timeout=300, check=False)
+
+    def worker(self, *arguments: object) -> Started:
+        """Start `reviewmill worker` on the CPU."""
+        return self.start("worker", "--devices", "cpu", *arguments)
+
+    def processes(self) -> list[int]:
+        """Process ids of the device processes that run now."""
+        return [pid for pid, line in processes_of(self.home).items() if "worker.process" in line]
+
+    def redis(self) -> redis.Redis:
+        """A plain client of the team's Redis."""
+        return redis.Redis(unix_socket_path=os.fspath(self.server.socket))
+
+    def status(self, job_id: int) -> JobStatus:
+        """How the job stands in SQL."""
+        with self.database.read() as connection:
+            return job_status(connection, job_id)
+
+    def wait_for(self, true: Callable[[JobStatus], object], job_id: int = 1, timeout_s: float = 120.0) -> JobStatus:
+        """Wait until it is true of the job, and return how the job stands."""
+        wait_until(lambda: true(self.status(job_id)), timeout_s)
+        return self.status(job_id)
+
+    def wait_for_end(self, job_id: int = 1, timeout_s: float = 120.0) -> JobStatus:
+        """Wait until the job is over, and return how it ended."""
+        return self.wait_for(lambda job: job.is_over, job_id, timeout_s)
+
+    def wait_until_scoring(self, job_id: int = 1) -> JobStatus:
+        """Wait until some of the job's reviews are inferred and some are not."""
+        return self.wait_for(lambda job: job.scored > 0, job_id)
+
+    def check_books(self, job_id: int = 1) -> JobStatus:
+        """Hold the job's books against the tables they tell of."""
+        job = self.status(job_id)
+        with self.database.read() as connection:
+            check_books(connection, job)
+        return job
+
+
+def stop(worker: Started, timeout_s: float = 60.0) -> str:
+    """Stop a worker as a service manager does, and return what it logged."""
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout_s) == 0
+    return worker.said()
+
+
+def check_books(connection: Connection, job: JobStatus) -> None:
+    """Every row of the job is counted once, and every count has its rows.
+
+    A job that is over holds no lease; each of its reviews has one prediction or one failure, not both.
+    """
+    assert job.is_over
+    states = dict(
+        connection.execute(select(Chunk.state, func.count()).where(Chunk.job_id == job.id).group_by(Chunk.state)).all()
+    )
+    assert not set(states) & {"pending", "leased"}, states
+    assert connection.scalar(select(func.count()).where(Chunk.job_id == job.id, Chunk.lease_owner.is_not(None))) == 0
+    if job.state == "cancelled":
+        assert job.scored + job.reused + job.failed <= job.total
+        return
+    assert job.scored + job.reused + job.failed == job.total
+    assert ("failed" in states) == (job.state == "failed")
+    if job.kind == "score" and job.state == "done":
+        _check_results(connection, job)
+
+
+def _check_results(connection: Connection, job: JobStatus) -> None:
+    asked = review_ids_of_job(connection, job.id)
+    reviews = connection.scalar(select(func.count()).select_from(Review).where(Review.id.in_(asked)))
+    answered = select(Prediction.review_id).where(Prediction.model_id == job.model_id, Prediction.review_id.in_(asked))
+    failed = select(Failure.review_id).distinct().where(Failure.job_id == job.id, Failure.review_id.is_not(None))
+    predictions = connection.scalar(select(func.count()).select_from(answered.subquery()))
+    failures = connection.scalar(select(func.count()).select_from(failed.subquery()))
+    assert predictions + failures == reviews
+    assert not set(connection.scalars(answered)) & set(connection.scalars(failed))
+    assert connection.scalar(select(func.count()).where(Failure.job_id == job.id)) == job.failed
+    orphans = select(func.count()).select_from(Prediction).where(Prediction.review_id.not_in(select(Review.id)))
+    assert connection.scalar(orphans) == 0
+
+
+def _json(result: subprocess.CompletedProcess[str]) -> dict:
+    assert result.returncode == 0, result
+    return json.loads(result.stdout)

@@ -1,0 +1,139 @@
+"""What goes wrong in a batch stays there: its reviews are scored all the same, but for those that cannot be."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import select, update
+
+from db.clock import utc_now
+from db.database import Database
+from db.jobs import job_status, refused_rows
+from db.registry import RegisteredModel
+from db.tables import Chunk, Failure, Prediction
+from tests.poison import WORD, make_poisoned_checkpoint
+from tests.samples import SomeReview
+from worker.checkpoints.tokenizer import tokenize
+from worker.chunks import run_chunk
+from worker.context import WorkerContext
+from worker.engines.base import Batch
+from worker.inference import infer
+from worker.models import LoadedModel
+from worker.scoring import score_chunk
+
+Add = Callable[..., RegisteredModel]
+Make = Callable[..., int]
+
+
+class Small:
+    """A real engine on a device that takes so many tokens, and remembers what it was given."""
+
+    def __init__(self, engine: object, tokens: int) -> None:
+        self.engine, self.tokens, self.batches = engine, tokens, []
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        self.batches.append(batch.token_ids.size)
+        if batch.token_ids.size > self.tokens:
+            raise MemoryError("no room for so many tokens")
+        return self.engine.logits(batch)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def poisoned(add_checkpoint: Add, tmp_path: Path) -> RegisteredModel:
+    return add_checkpoint("poisoned", make_poisoned_checkpoint(tmp_path / "poisoned"))
+
+
+@pytest.fixture
+def loaded(context: WorkerContext, add_checkpoint: Add) -> LoadedModel:
+    return context.models.get(add_checkpoint("bert").id)
+
+
+def job(database: Database) -> tuple:
+    with database.read() as connection:
+        one = job_status(connection, 1)
+        return one, refused_rows(connection, 1, limit=2_000)
+
+
+def test_one_poison_review_in_a_thousand(context: WorkerContext, poisoned: RegisteredModel, make_chunk: Make) -> None:
+    reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(1_000)]
+    reviews[371] = SomeReview("371", f"a {WORD} film")
+    run_chunk(context, make_chunk(poisoned.id, reviews), score_chunk)
+    one, failures = job(context.database)
+    assert (one.state, one.scored, one.failed, one.total) == ("done", 999, 1, 1_000)
+    assert [failure["external_id"] for failure in failures] == ["371"]
+    assert "fails on this review alone" in failures[0]["reason"]
+    assert "is not in [0, 218)" in failures[0]["reason"]
+    with context.database.read() as connection:
+        assert len(list(connection.scalars(select(Prediction.review_id)))) == 999
+        assert len(list(connection.scalars(select(Failure.review_id)))) == 1
+
+
+def test_the_neighbours_get_the_numbers_they_always_get(
+    context: WorkerContext, poisoned: RegisteredModel, loaded: LoadedModel
+) -> None:
+    texts = [f"a wonderful film number {number}" for number in range(40)]
+    spoiled = context.models.get(poisoned.id)
+    encoded = tokenize(spoiled.tokenizer, [*texts[:17], WORD, *texts[17:]], None, 64)
+    inferred = infer(spoiled, encoded, spoiled.budget, lambda done: None)
+    plain = infer(loaded, tokenize(loaded.tokenizer, texts, None, 64), loaded.budget, lambda done: None)
+    assert list(inferred.reasons) == [17]
+    left = [inferred.logits[index] for index in range(41) if index != 17]
+    np.testing.assert_allclose(left, [plain.logits[index] for index in range(40)], atol=1e-5)
+
+
+def test_a_model_that_fails_on_everything_is_not_the_reviews_fault(
+    context: WorkerContext, poisoned: RegisteredModel, make_chunk: Make
+) -> None:
+    reviews = [SomeReview(str(number), f"{WORD} {number}") for number in range(200)]
+    chunk_id = make_chunk(poisoned.id, reviews)
+    run_chunk(context, chunk_id, score_chunk)
+    with context.database.write() as connection:
+        first = connection.execute(select(Chunk.state, Chunk.errors)).one()
+        connection.execute(update(Chunk).values(next_attempt_at=utc_now(-1)))
+    assert tuple(first) == ("pending", 1)
+    run_chunk(context, chunk_id, score_chunk)
+    one, failures = job(context.database)
+    assert (one.state, one.failed, failures) == ("failed", 200, [])
+    assert "is not in [0, 218)" in one.error
+
+
+def test_out_of_memory_halves_the_budget_and_goes_on(
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
+) -> None:
+    small = Small(loaded.engine, tokens=100)
+    context.models._loaded[loaded.record.id] = replace(loaded, engine=small)
+    reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(200)]
+    assert loaded.budget.tokens == context.settings.token_budget == 512
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
+    one, failures = job(context.database)
+    assert (one.state, one.scored, failures) == ("done", 200, [])
+    assert 50 < loaded.budget.tokens <= 100
+    refused = [size for size in small.batches if size > 100]
+    assert len(refused) <= 3  # a halving each, not a failure for each batch
+    assert small.batches[: len(refused)] == refused
+
+
+def test_the_budget_is_remembered_for_that_model_and_device(
+    context: WorkerContext, loaded: LoadedModel, add_checkpoint: Add
+) -> None:
+    loaded.budget.halve(300)
+    context.models._loaded.clear()
+    assert context.models.get(loaded.record.id).budget.tokens == 150
+    assert context.models.get(add_checkpoint("distilbert").id).budget.tokens == 512
+    context.models._device = "there/cpu"
+    context.models._loaded.clear()
+    assert context.models.get(loaded.record.id).budget.tokens == 512
+
+
+def test_a_review_too_large_for_the_device_is_a_failure(
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
+) -> None:
+    context.models._loaded[loaded.record.id] = replace(loaded, engine=Small(loaded.engine, tokens=12))
+    reviews = [SomeReview("short", "wonderful film"), SomeReview("long", "terrible " * 40), SomeReview("3", "good")]
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
+    one, failures = job(context.database)
+    assert (one.state, one.scored, one.failed) == ("done", 2, 1)
+    assert failures[0]["external_id"] == "long"
+    assert "MemoryError: no room for so many tokens" in failures[0]["reason"]

@@ -1,0 +1,45 @@
+"""The token budget of a model on this device: halved when memory runs out, and remembered."""
+
+import structlog
+
+from db.budgets import find_budget, remember_budget
+from db.database import Database
+from db.errors import DatabaseUnreachable
+
+#: What engines raise when memory runs out, beside Python's own MemoryError. Named, not imported: TensorFlow takes
+#: seconds to load.
+_NAMES = {"ResourceExhaustedError"}
+_WORDS = ("out of memory", "bad_alloc", "failed to allocate")
+
+log = structlog.get_logger()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an engine ran out of memory, on the device or on the host."""
+    if isinstance(error, MemoryError) or type(error).__name__ in _NAMES:
+        return True
+    return any(words in str(error).lower() for words in _WORDS)
+
+
+class TokenBudget:
+    """How many tokens, padding included, one batch of one model may have on one device."""
+
+    def __init__(self, database: Database, model_id: int, device: str, configured: int) -> None:
+        self._database = database
+        self._model_id = model_id
+        self._device = device
+        self._configured = configured
+        with database.read() as connection:
+            self.tokens = find_budget(connection, model_id, device, configured)
+
+    def halve(self, failed_tokens: int) -> None:
+        """Take half of what just failed, or of the budget if that is less, from now on and in every process."""
+        self.tokens = max(1, min(self.tokens, failed_tokens) // 2)
+        log.warning(
+            "out of memory", action="token_budget_halved", model=self._model_id, device=self._device, tokens=self.tokens
+        )
+        try:
+            with self._database.write() as connection:
+                remember_budget(connection, self._model_id, self._device, self._configured, self.tokens)
+        except DatabaseUnreachable as error:
+            log.warning("token budget not remembered", action="budget_not_remembered", reason=str(error))
