@@ -1,10 +1,11 @@
 """What fine-tuning reads and writes: labelled examples, and the points of its curve."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from db.jobs import FINAL_STATES
 from db.tables import Example, Job, Review, TrainingMetric
 
 
@@ -37,9 +38,9 @@ def store_metrics(connection: Connection, job_id: int, epoch: int, step: int, va
     connection.execute(insert(TrainingMetric), rows)
 
 
-def forget_metrics(connection: Connection, job_id: int) -> None:
-    """Drop the curve of an attempt that did not end, before the next one starts."""
-    connection.execute(delete(TrainingMetric).where(TrainingMetric.job_id == job_id))
+def forget_metrics(connection: Connection, job_id: int, after_step: int) -> None:
+    """Drop the points of the job's curve that lie beyond the step from which it is trained again (0: all)."""
+    connection.execute(delete(TrainingMetric).where(TrainingMetric.job_id == job_id, TrainingMetric.step > after_step))
 
 
 def latest_metrics(connection: Connection, job_id: int) -> dict[str, float]:
@@ -58,3 +59,11 @@ def latest_metrics(connection: Connection, job_id: int) -> dict[str, float]:
 def set_trained_model(connection: Connection, job_id: int, model_id: int) -> None:
     """Link a fine-tuning job to the model version it made."""
     connection.execute(update(Job).where(Job.id == job_id).values(model_id=model_id))
+
+
+def trainings_over(connection: Connection, name: str, job_ids: Collection[int]) -> set[int]:
+    """Which of these jobs trained a model of that name and are over."""
+    found = connection.execute(
+        select(Job.id, Job.params).where(Job.id.in_(job_ids), Job.kind == "finetune", Job.state.in_(FINAL_STATES))
+    )
+    return {job_id for job_id, params in found if params.get("name") == name}

@@ -32,8 +32,19 @@ class WorkerSettings(BaseSettings):
     sweep_s: float = Field(
         default=5.0, gt=0.0, description="Seconds between two looks for chunks whose message was lost."
     )
-    max_attempts: int = Field(default=3, ge=1, description="Attempts at a chunk before it is given up.")
+    max_attempts: int = Field(
+        default=3,
+        ge=1,
+        description="Errors of its own before a chunk is given up, and deaths of its worker before it is split.",
+    )
     models_in_memory: int = Field(default=2, ge=1, description="Models a worker keeps loaded.")
+
+    checkpoint_s: float = Field(
+        default=120.0,
+        gt=0.0,
+        description="Seconds of fine-tuning between two saved states, which a training cut short goes on from. "
+        "A state is saved at every epoch's end too.",
+    )
 
     @property
     def models_dir(self) -> Path:

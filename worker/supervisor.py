@@ -21,6 +21,8 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
 _HEALTHY_AFTER_S = 30.0
 _LOOK_S = 0.2
+#: What runs on a device; `--device` and `--queues` follow.
+PROCESS = [sys.executable, "-m", "worker.process"]
 
 log = structlog.get_logger()
 
@@ -98,7 +100,7 @@ def _free_leases(database: Database, pid: int) -> None:
 
 
 def _start(slot: _Slot, queues: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "worker.process", "--device", slot.device, "--queues", ",".join(queues)]
+    command = [*PROCESS, "--device", slot.device, "--queues", ",".join(queues)]
     slot.process = start_child(command, None, slot.environment, own_group=True)
     slot.started_at = time.monotonic()
     log.info("worker started", action="worker_started", device=slot.device, pid=slot.process.pid)

@@ -3,7 +3,7 @@
 from db.database import Database
 from db.jobs import LabelledReview, NewJob, create_job
 from db.reviews import store_reviews
-from db.training import forget_metrics, latest_metrics, load_examples, store_metrics
+from db.training import forget_metrics, latest_metrics, load_examples, store_metrics, trainings_over
 from tests.samples import SomeReview
 
 
@@ -30,5 +30,21 @@ def test_the_curve_tells_its_newest_point(database: Database) -> None:
         store_metrics(connection, job_id, 1, 5, {"loss": 0.7, "accuracy": 0.5})
         store_metrics(connection, job_id, 2, 9, {"loss": 0.4})
         assert latest_metrics(connection, job_id) == {"loss": 0.4, "accuracy": 0.5, "step": 9, "epoch": 2}
-        forget_metrics(connection, job_id)
+        forget_metrics(connection, job_id, 5)
+        assert latest_metrics(connection, job_id) == {"loss": 0.7, "accuracy": 0.5, "step": 5, "epoch": 1}
+        forget_metrics(connection, job_id, 0)
         assert latest_metrics(connection, job_id) == {}
+
+
+def test_trainings_that_are_over_are_told_by_their_name(database: Database) -> None:
+    with database.write() as connection:
+        over, other, going, scoring = (
+            create_job(connection, NewJob(kind, {"name": name}, chunks))[0]
+            for kind, name, chunks in (
+                ("finetune", "taste", []),
+                ("finetune", "smell", []),
+                ("finetune", "taste", [[1]]),
+                ("score", "taste", []),
+            )
+        )
+        assert trainings_over(connection, "taste", [over, other, going, scoring, 99]) == {over}

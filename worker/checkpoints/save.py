@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from db.checkpoint import PROBLEM_TYPES, normalise_problem_type, read_config, tokenizer_files
 from db.errors import CheckpointError
 from worker.checkpoints.classifier import Classifier
+from worker.checkpoints.durable import sync, write_tensors
 from worker.checkpoints.families import FAMILIES, SEGMENT_TYPES
 from worker.errors import CheckpointSaveError
 
@@ -32,7 +32,9 @@ def save_checkpoint(
 
     Config keys other than those of the labels, and the tokenizer, are the source's. max_tokens becomes the
     tokenizer's model_max_length. Existing files are overwritten; write into a new directory and rename it
-    for an atomic change. Raises CheckpointSaveError.
+    for an atomic change. config.json, without which nothing loads, comes last, when all else is on the disk:
+    a write cut short at any point leaves no checkpoint. Raises CheckpointSaveError, and OSError where the
+    disk refuses (ENOSPC, EDQUOT).
     """
     _check(model.output_shape[-1], labels, problem_type)
     try:
@@ -41,13 +43,11 @@ def save_checkpoint(
     except CheckpointError as error:
         raise CheckpointSaveError(str(error)) from error
     target_directory.mkdir(parents=True, exist_ok=True)
-    _write_json(target_directory / "config.json", _new_config(config, model.family, labels, problem_type))
+    (target_directory / "config.json").unlink(missing_ok=True)
     # transformers refuses a file that does not say it holds PyTorch's layout.
-    save_file(stored_tensors(model), target_directory / "model.safetensors", metadata={"format": "pt"})
-    for path in tokenizer:
-        shutil.copyfile(path, target_directory / path.name)
-    if max_tokens is not None:
-        _set_max_tokens(target_directory / "tokenizer_config.json", max_tokens)
+    write_tensors(target_directory / "model.safetensors", stored_tensors(model), {"format": "pt"})
+    _write_tokenizer(tokenizer, target_directory, max_tokens)
+    _write_last(target_directory / "config.json", _new_config(config, model.family, labels, problem_type))
 
 
 def _check(classes: int, labels: Sequence[str], problem_type: str) -> None:
@@ -88,6 +88,14 @@ def _new_config(config: Mapping[str, Any], family: str, labels: Sequence[str], p
     }
 
 
+def _write_tokenizer(files: Sequence[Path], directory: Path, max_tokens: int | None) -> None:
+    for path in files:
+        shutil.copyfile(path, directory / path.name)
+        sync(directory / path.name)
+    if max_tokens is not None:
+        _set_max_tokens(directory / "tokenizer_config.json", max_tokens)
+
+
 def _set_max_tokens(path: Path, max_tokens: int) -> None:
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     _write_json(path, config | {"model_max_length": max_tokens})
@@ -95,3 +103,13 @@ def _set_max_tokens(path: Path, max_tokens: int) -> None:
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    sync(path)
+
+
+def _write_last(path: Path, value: Mapping[str, Any]) -> None:
+    """Make the file appear whole, after everything else in its folder."""
+    sync(path.parent)
+    beside = path.with_name(f".{path.name}.partial")
+    _write_json(beside, value)
+    beside.rename(path)
+    sync(path.parent)

@@ -1,6 +1,7 @@
 """Training batches: shuffled every epoch, yet of nearly equal lengths within a batch."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,23 @@ def training_data(
     *,
     batch_size: int,
     epochs: int,
+    first_step: int,
     seed: int,
     padding_id: int,
     input_names: Sequence[str],
 ) -> Any:
-    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, target [batch])."""
+    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, target [batch]).
+
+    It starts at `first_step`, counted from 0, with the very batches that a run from the start has from there on.
+    """
+    lengths = [one.length for one in encoded]
 
     def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         random = np.random.default_rng(seed)
-        for _ in range(epochs):
-            for indices in epoch_order([one.length for one in encoded], batch_size, random):
-                batch = collate([encoded[index] for index in indices], padding_id)
-                yield {name: getattr(batch, name) for name in input_names}, targets[indices]
+        batches = chain.from_iterable(epoch_order(lengths, batch_size, random) for _ in range(epochs))
+        for indices in islice(batches, first_step, None):
+            batch = collate([encoded[index] for index in indices], padding_id)
+            yield {name: getattr(batch, name) for name in input_names}, targets[indices]
 
     matrix = tf.TensorSpec([None, None], tf.int32)
     signature = (dict.fromkeys(input_names, matrix), tf.TensorSpec([None], tf.int32))

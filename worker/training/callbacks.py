@@ -1,45 +1,73 @@
-"""What happens after every training step: the curve is written, and a lost or ended lease stops the fit."""
+"""What happens after every training step: the curve and the state are written, and a lost or ended lease stops it."""
 
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
+
 from worker.backend import keras
+from worker.errors import StopRequested
+from worker.training.progress import Progress
+from worker.training.state import TrainingStates
 
 #: How often the curve gets a point, which is what a live bar shows.
 _POINT_S = 1.0
+
+log = structlog.get_logger()
 
 
 class CurveWriter(keras.callbacks.Callback):
     """Hands `write(epoch, step, {metric: value})` a point every second and at the end of the fit.
 
-    Steps count from 1 over the whole fit, epochs from 1.
+    Steps count from 1 over the whole run, epochs from 1.
     """
 
-    def __init__(self, write: Callable[[int, int, Mapping[str, float]], None], steps: int, epochs: int) -> None:
+    def __init__(self, write: Callable[[int, int, Mapping[str, float]], None], progress: Progress) -> None:
         super().__init__()
         self._write = write
-        self._steps = steps
-        self._steps_an_epoch = max(1, steps // epochs)
+        self._progress = progress
         self._written_at = 0.0
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write a point if the last one is old enough, or this is the last step."""
-        step = batch + 1
-        if time.monotonic() - self._written_at < _POINT_S and step < self._steps:
+        step = self._progress.step(batch)
+        if time.monotonic() - self._written_at < _POINT_S and step < self._progress.steps:
             return
         self._written_at = time.monotonic()
-        epoch = min(batch // self._steps_an_epoch + 1, self._steps)
-        self._write(epoch, step, {name: float(value) for name, value in (logs or {}).items()})
+        self._write(self._progress.epoch(step), step, {name: float(value) for name, value in (logs or {}).items()})
 
 
-class StopCheck(keras.callbacks.Callback):
-    """Calls `check` after every step; what it raises ends the fit."""
+class StateKeeper(keras.callbacks.Callback):
+    """Saves the training's state at every epoch's end, every `every_s` seconds, and when `check` asks for a stop.
 
-    def __init__(self, check: Callable[[], None]) -> None:
+    What `check`, called after every step, raises ends the fit. A stop saves the state first; a lost lease does
+    not, for somebody else trains by now. A disk that refuses the state does not end the training.
+    """
+
+    def __init__(self, states: TrainingStates, check: Callable[[], None], progress: Progress, every_s: float) -> None:
         super().__init__()
+        self._states = states
         self._check = check
+        self._progress = progress
+        self._every_s = every_s
+        self._saved_at = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Raise if the work must end."""
-        self._check()
+        """Save if it is time to; raise if the work must end."""
+        step = self._progress.step(batch)
+        try:
+            self._check()
+        except StopRequested:
+            self._save(step)
+            raise
+        if self._progress.ends_epoch(step) or time.monotonic() - self._saved_at >= self._every_s:
+            self._save(step)
+
+    def _save(self, step: int) -> None:
+        try:
+            self._states.save(self.model, step)
+        except OSError as error:
+            log.warning("training state not saved", action="state_not_saved", step=step, reason=str(error))
+        # Counted from the end, so that a slow disk leaves time for training.
+        self._saved_at = time.monotonic()

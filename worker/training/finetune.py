@@ -2,13 +2,15 @@
 
 import shutil
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from db.checkpoint import read_checkpoint_facts
+from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
+from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
 from db.registry import RegisteredModel, register_model
 from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
@@ -20,40 +22,80 @@ from worker.context import WorkerContext
 from worker.engines.tensorflow import TensorFlowEngine
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
-from worker.training.callbacks import CurveWriter, StopCheck
-from worker.training.fit import encode_examples, fit_classifier, held_out_accuracy
+from worker.training.callbacks import CurveWriter, StateKeeper
+from worker.training.files import put_in_place, states_folder, tidy, version_folder
+from worker.training.fit import compile_classifier, encode_examples, fit_classifier, held_out_accuracy
 from worker.training.precision import training_precision
+from worker.training.progress import Progress
+from worker.training.state import TrainingStates, fingerprint
 
 log = structlog.get_logger()
 
 
 def finetune(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
-    """Train, save, evaluate what was saved, and register it. Raises LeaseLost where the claim is no longer ours."""
+    """Train, save, evaluate what was saved, and register it; go on where an earlier attempt was cut short.
+
+    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, and OSError where the disk
+    refuses the model.
+    """
     base = Path(claim.params["base_directory"])
     if not base.is_dir():
         raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")
+    try:
+        with context.device:
+            _make_version(context, claim, heartbeat, base)
+    finally:
+        # A job that is over, cancelled perhaps while it was trained here, has no use for its states.
+        tidy(context.database, context.settings.models_dir, claim.params["name"])
+
+
+def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path) -> None:
     started = time.monotonic()
-    with context.device:
-        model, metrics = _train(context, claim, heartbeat, base)
-        directory = _save(context, claim, model, base)
-        try:
-            metrics |= _evaluate(context, claim, directory)
-            metrics["seconds"] = round(time.monotonic() - started, 1)
-            record = _publish(context, claim, directory, metrics)
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
+    # Reading the facts digests the weights, so it is done once for the base and once for the result.
+    base_facts = read_checkpoint_facts(base)
+    model, metrics = _train(context, claim, heartbeat, base, base_facts)
+    heartbeat.check()
+    directory = _save(context, claim, model, base, base_facts.max_tokens)
+    try:
+        facts = read_checkpoint_facts(directory)
+        metrics |= _evaluate(context, claim, heartbeat, directory, facts.max_tokens)
+        metrics["seconds"] = round(time.monotonic() - started, 1)
+        record = _publish(context, claim, directory, facts, metrics)
+    except DatabaseUnreachable:
+        # The version may be registered: the connection can end after the commit. Tidying will tell.
+        raise
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
     log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **metrics)
 
 
-def _train(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path) -> tuple[Classifier, dict[str, Any]]:
+def _train(
+    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path, facts: CheckpointFacts
+) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
-    with context.database.write() as connection:
-        forget_metrics(connection, claim.job_id)
+    with context.database.read() as connection:
         examples = load_examples(connection, claim.job_id, "train")
     tokenizer = load_tokenizer(base)
-    limit = read_checkpoint_facts(base).max_tokens
-    data = encode_examples(tokenizer, examples, params["labels"], min(params["max_length"] or limit, limit))
+    max_length = min(params["max_length"] or facts.max_tokens, facts.max_tokens)
+    data = encode_examples(tokenizer, examples, params["labels"], max_length, heartbeat.check)
+    model, precision = _new_model(base, params)
+    states = _states(context, claim, facts)
+    first = states.restore(model)
+    with context.database.write() as connection:
+        forget_metrics(connection, claim.job_id, first)
+    progress = Progress(params["steps"], params["epochs"], first)
+    callbacks = [
+        CurveWriter(_curve(context, claim), progress),
+        StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s),
+    ]
+    fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
+    metrics = {"train_examples": len(examples), "training_precision": precision}
+    return model, metrics | ({"resumed_from_step": first} if first else {})
+
+
+def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
+    """The base as a compiled model with a head for the labels, and the precision it trains in."""
     with training_precision() as precision:
         model = load_classifier(
             base,
@@ -62,58 +104,61 @@ def _train(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Pat
             seed=params["seed"],
             dropout=params["dropout"],
         )
-    callbacks = [
-        CurveWriter(_curve(context, claim), params["steps"], params["epochs"]),
-        StopCheck(heartbeat.check),
-    ]
-    fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks)
-    return model, {"train_examples": len(examples), "training_precision": precision}
+    compile_classifier(model, params)
+    return model, precision
 
 
-def _evaluate(context: WorkerContext, claim: Claim, directory: Path) -> dict[str, Any]:
-    """Accuracy of the files that were saved, as they will score, on the examples held out."""
-    with context.database.read() as connection:
-        held_out = load_examples(connection, claim.job_id, "validation")
-    tokenizer = load_tokenizer(directory)
-    max_tokens = read_checkpoint_facts(directory).max_tokens
-    data = encode_examples(tokenizer, held_out, claim.params["labels"], max_tokens)
-    engine = TensorFlowEngine(directory)
-    accuracy = held_out_accuracy(engine, data, tokenizer.pad_token_id, context.settings.token_budget)
-    return {"validation_examples": len(held_out), "validation_accuracy": accuracy}
+def _states(context: WorkerContext, claim: Claim, base: CheckpointFacts) -> TrainingStates:
+    folder = states_folder(context.settings.models_dir, claim.params["name"], claim.job_id)
+    return TrainingStates(folder, claim.attempt, fingerprint(claim.params, base.digest))
 
 
-def _curve(context: WorkerContext, claim: Claim) -> Any:
-    def write(epoch: int, step: int, values: Any) -> None:
-        with context.database.write() as connection:
-            store_metrics(connection, claim.job_id, epoch, step, values)
+def _curve(context: WorkerContext, claim: Claim) -> Callable[[int, int, Mapping[str, float]], None]:
+    def write(epoch: int, step: int, values: Mapping[str, float]) -> None:
+        try:
+            with context.database.write() as connection:
+                store_metrics(connection, claim.job_id, epoch, step, values)
+        except DatabaseUnreachable as error:
+            # A point of the curve is no reason to stop: the lease tells when the database is gone for too long.
+            log.warning("point of the curve lost", action="curve_point_lost", step=step, reason=str(error))
 
     return write
 
 
-def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path) -> Path:
-    """Write the checkpoint beside its place and rename it there, so that it is seen whole or not at all.
+def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path, max_tokens: int) -> Path:
+    target = version_folder(context.settings.models_dir, claim.params["name"], claim.job_id, claim.attempt)
 
-    The attempt is part of the name: another attempt at the same job never writes to the same place.
-    """
-    name = f"job-{claim.job_id}-{claim.attempt}"
-    target = context.settings.models_dir / claim.params["name"] / name
-    partial = target.with_name(f".{name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    save_checkpoint(
-        model,
-        base,
-        partial,
-        labels=claim.params["labels"],
-        problem_type=model.problem_type,
-        max_tokens=read_checkpoint_facts(base).max_tokens,
-    )
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    def write(folder: Path) -> None:
+        save_checkpoint(
+            model,
+            base,
+            folder,
+            labels=claim.params["labels"],
+            problem_type=model.problem_type,
+            max_tokens=max_tokens,
+        )
+
+    put_in_place(target, write)
     return target
 
 
-def _publish(context: WorkerContext, claim: Claim, directory: Path, metrics: dict[str, Any]) -> RegisteredModel:
-    facts = read_checkpoint_facts(directory)
+def _evaluate(
+    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, directory: Path, max_tokens: int
+) -> dict[str, Any]:
+    """Accuracy of the files that were saved, as they will score, on the examples held out."""
+    with context.database.read() as connection:
+        held_out = load_examples(connection, claim.job_id, "validation")
+    tokenizer = load_tokenizer(directory)
+    data = encode_examples(tokenizer, held_out, claim.params["labels"], max_tokens, heartbeat.check)
+    engine = TensorFlowEngine(directory)
+    budget = context.settings.token_budget
+    accuracy = held_out_accuracy(engine, data, tokenizer.pad_token_id, budget, heartbeat.check)
+    return {"validation_examples": len(held_out), "validation_accuracy": accuracy}
+
+
+def _publish(
+    context: WorkerContext, claim: Claim, directory: Path, facts: CheckpointFacts, metrics: dict[str, Any]
+) -> RegisteredModel:
     with context.database.write() as connection:
         finish_chunk(connection, claim, scored=len(claim.review_ids))
         record = register_model(

@@ -1,6 +1,6 @@
 """Keras `fit` for a classifier, and its accuracy on held-out examples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ _WARM_UP_SHARE = 0.1
 _WEIGHT_DECAY = 0.01
 #: The usual bound for BERT-like models: a rare bad batch then cannot throw the weights away.
 _GRADIENT_NORM = 1.0
+#: Texts tokenized between two looks whether to go on: a fraction of a second's work.
+_TEXTS_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +32,77 @@ class Encoding:
 
 
 def encode_examples(
-    tokenizer: Any, examples: Sequence[TrainingExample], labels: Sequence[str], max_length: int
+    tokenizer: Any,
+    examples: Sequence[TrainingExample],
+    labels: Sequence[str],
+    max_length: int,
+    check: Callable[[], None],
 ) -> Encoding:
-    """Tokenize examples, cut to `max_length` tokens."""
-    texts, pairs = [one.text for one in examples], [one.pair for one in examples]
+    """Tokenize examples, cut to `max_length` tokens. What `check`, called now and then, raises ends it."""
+    encoded: list[Encoded] = []
+    for start in range(0, len(examples), _TEXTS_AT_A_TIME):
+        check()
+        some = examples[start : start + _TEXTS_AT_A_TIME]
+        encoded += tokenize(tokenizer, [one.text for one in some], [one.pair for one in some], max_length)
     index = {label: at for at, label in enumerate(labels)}
-    targets = np.array([index[one.label] for one in examples], np.int32)
-    return Encoding(tokenize(tokenizer, texts, pairs, max_length), targets)
+    return Encoding(encoded, np.array([index[one.label] for one in examples], np.int32))
+
+
+def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
+    """Give the model its loss and its optimizer, with all the optimizer's variables, which a state restores.
+
+    AdamW, warm-up and linear decay, clipped gradients.
+    """
+    optimizer = keras.optimizers.AdamW(
+        WarmUpThenDecay(params["learning_rate"], params["steps"], _WARM_UP_SHARE),
+        weight_decay=_WEIGHT_DECAY,
+        global_clipnorm=_GRADIENT_NORM,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    optimizer.build(model.trainable_variables)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # Lengths differ from batch to batch, and XLA would compile each anew.
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
 
 def fit_classifier(
     model: Classifier,
     data: Encoding,
-    params: dict[str, Any],
+    params: Mapping[str, Any],
     padding_id: int,
     callbacks: Sequence[keras.callbacks.Callback],
+    first_step: int = 0,
 ) -> None:
-    """Train the model in place: AdamW, warm-up and linear decay, clipped gradients."""
-    steps = params["steps"]
+    """Train the compiled model in place, from `first_step`, counted from 0, to the last; nothing if there is none."""
+    if first_step >= params["steps"]:
+        return
     dataset = training_data(
         data.encoded,
         data.targets,
         batch_size=params["batch_size"],
         epochs=params["epochs"],
+        first_step=first_step,
         seed=params["seed"],
         padding_id=padding_id,
         input_names=input_names(model.family),
     )
-    optimizer = keras.optimizers.AdamW(
-        WarmUpThenDecay(params["learning_rate"], steps, _WARM_UP_SHARE),
-        weight_decay=_WEIGHT_DECAY,
-        global_clipnorm=_GRADIENT_NORM,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # Lengths differ from batch to batch, and XLA would compile each anew.
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     # One Keras epoch over all of ours keeps steps and the running figures in one line.
+    steps = params["steps"] - first_step
     model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
-def held_out_accuracy(engine: Engine, data: Encoding, padding_id: int, token_budget: int) -> float | None:
-    """The share of examples whose label the engine finds, 0 to 1; None without examples."""
+def held_out_accuracy(
+    engine: Engine, data: Encoding, padding_id: int, token_budget: int, check: Callable[[], None]
+) -> float | None:
+    """The share of examples whose label the engine finds, 0 to 1; None without examples.
+
+    What `check`, called before every batch, raises ends it.
+    """
     if not data.encoded:
         return None
     right = 0
     for indices in cut_batches([one.length for one in data.encoded], token_budget):
+        check()
         logits = engine.logits(collate([data.encoded[index] for index in indices], padding_id))
         right += int((logits.argmax(axis=1) == data.targets[indices]).sum())
     return right / len(data.encoded)

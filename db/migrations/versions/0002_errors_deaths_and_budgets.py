@@ -1,5 +1,7 @@
 """What went wrong with a chunk is counted apart, lost rings are told by time, and token budgets are remembered."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -17,7 +19,7 @@ def upgrade() -> None:
     # SQLite reads past the long last column of a row to reach any that follows, and makes the table anew in any
     # case; a server need not copy millions of rows for a tidy order.
     anew = op.get_bind().dialect.name == "sqlite"
-    place = {"insert_before": "size"} if anew else {}
+    place: dict[str, Any] = {"insert_before": "size"} if anew else {}
     with op.batch_alter_table("chunks", recreate="always" if anew else "never") as chunks:
         # Chunks of before were rung long ago, and nothing was counted of them.
         long_ago = sa.text("'2000-01-01 00:00:00.000000'")

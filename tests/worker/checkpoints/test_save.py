@@ -1,6 +1,12 @@
 """What is saved is a Hugging Face checkpoint, and the same model again."""
 
+import errno
 import json
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from db.checkpoint import read_checkpoint_facts
+from db.errors import CheckpointError
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
@@ -92,6 +99,58 @@ def test_a_bare_encoder_becomes_a_whole_classifier(bare: Path, checkpoints: Path
     assert again.labels == ("no", "yes")
     np.testing.assert_array_equal(logits(again), logits(model))
     assert shapes(tmp_path / "saved").keys() == shapes(checkpoints / "bert").keys()
+
+
+def test_a_save_cut_short_at_any_point_leaves_nothing_that_loads(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves on the disk at every point is copied, and shown to the reader of checkpoints."""
+    fsync, left = os.fsync, []
+
+    def copy_and_sync(handle: int) -> None:
+        left.append(tmp_path / f"left-{len(left)}")
+        if (tmp_path / "saved").exists():
+            shutil.copytree(tmp_path / "saved", left[-1])
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", copy_and_sync)
+    save_again(checkpoints / "bert", tmp_path / "saved", max_tokens=33)
+    save_again(checkpoints / "bert", tmp_path / "saved", max_tokens=44)  # over one that loads
+    # Weights, tokenizer.json, tokenizer_config.json twice, folder, config.json: cut short. Then it is whole.
+    assert len(left) == 2 * 7
+    for folder in (left[6], left[13]):
+        assert read_checkpoint_facts(folder).max_tokens in (33, 44)
+    for folder in (*left[:6], *left[7:13]):
+        with pytest.raises(CheckpointError, match=r"config\.json is missing"):
+            read_checkpoint_facts(folder)
+
+
+@pytest.mark.parametrize("most_bytes", [60_000, 1_000], ids=["in the weights", "at once"])
+def test_what_the_disk_refuses_is_told_by_its_number(checkpoints: Path, tmp_path: Path, most_bytes: int) -> None:
+    model = load_classifier(checkpoints / "bert")
+    with files_of_at_most(most_bytes), pytest.raises(OSError, match=r"File too large: .*model\.safetensors") as raised:
+        save_checkpoint(
+            model, checkpoints / "bert", tmp_path / "saved", labels=model.labels, problem_type=model.problem_type
+        )
+    assert raised.value.errno == errno.EFBIG
+    with pytest.raises(CheckpointError):
+        read_checkpoint_facts(tmp_path / "saved")
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let the operating system refuse longer files."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_all_of_a_checkpoint_can_be_read_by_other_users(checkpoints: Path, tmp_path: Path) -> None:
+    save_again(checkpoints / "bert", tmp_path / "saved")
+    assert len({path.stat().st_mode for path in (tmp_path / "saved").iterdir()}) == 1
 
 
 def test_max_tokens_becomes_the_tokenizer_s(checkpoints: Path, tmp_path: Path) -> None:
