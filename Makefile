@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli producer broker worker db tests bench
 
-.PHONY: install demo test lint format bench constraints clean
+.PHONY: install demo test faults lint format bench constraints clean
 
 install: .venv/installed
 
@@ -18,7 +18,11 @@ demo: install
 	$(BIN)/reviewmill demo
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
+
+# Everything that breaks, the long ones too, and a table of what survived.
+faults: install
+	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

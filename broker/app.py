@@ -27,7 +27,9 @@ def make_app(url: str) -> Celery:
         task_acks_late=True,
         task_create_missing_queues=False,
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES.values()],
-        worker_prefetch_multiplier=1,
+        # A message is taken when a slot is free, and by nothing else: under a prefetch count too, messages whose
+        # acknowledgements were lost with Redis fill it, and the consumer never reads, nor reconnects, again.
+        worker_prefetch_multiplier=0,
         worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -35,11 +35,11 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `reviewmill ARGUMENTS` and go on; killed at the end of the test if it still runs."""
+    """Start `reviewmill ARGUMENTS`, or another module, and go on; killed at the end of the test if it still runs."""
     started: list[Started] = []
 
-    def launch(*arguments: object) -> Started:
-        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    def launch(*arguments: object, module: str = "cli.main", **environment: str) -> Started:
+        command = [sys.executable, "-m", module, *map(str, arguments)]
         log = tmp_path / f"started-{len(started)}.log"
         with log.open("w") as output:
             process = Started(
@@ -48,6 +48,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 text=True,
                 stdout=output,
                 stderr=output,
+                env={**os.environ, **environment},
                 start_new_session=True,
                 # Tests that a shell runs in its background would hand down a Ctrl-C that is ignored.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

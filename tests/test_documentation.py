@@ -1,4 +1,7 @@
-"""The README tells of every command, option of the contract and setting there is, and of none that is not."""
+"""The README tells of every command, option of the contract and setting there is, and of none that is not.
+
+Promises name tests that exist, and every fault that is proven is named.
+"""
 
 import re
 from pathlib import Path
@@ -10,7 +13,9 @@ from db.tables import Base
 from producer.settings import ProducerSettings
 from worker.settings import WorkerSettings
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+TESTS = Path(__file__).parent
+README = (TESTS.parent / "README.md").read_text()
+RELIABILITY = (TESTS.parent / "docs" / "reliability.md").read_text()
 SETTINGS = (BrokerSettings, DatabaseSettings, ProducerSettings, WorkerSettings)
 
 
@@ -35,3 +40,18 @@ def test_every_table_is_documented() -> None:
         name for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
     assert named == set(Base.metadata.tables)
+
+
+def test_every_promise_names_tests_that_exist_and_every_fault_test_is_named() -> None:
+    named = set(re.findall(r"`(test_\w+)`", RELIABILITY))
+    assert named <= _tests_in(TESTS)
+    assert named >= _tests_in(TESTS / "faults")
+    promises = RELIABILITY.partition("## What is promised")[2].partition("## What is not")[0]
+    for paragraph in promises.strip().split("\n\n"):
+        assert "`test_" in paragraph, paragraph
+
+
+def _tests_in(folder: Path) -> set[str]:
+    return {
+        name for path in folder.rglob("test_*.py") for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.M)
+    }

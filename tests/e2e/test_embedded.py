@@ -152,6 +152,9 @@ def test_a_stack_whose_owner_was_killed_is_replaced(
     command.wait()
     finished = document(run("jobs", "watch", 1, "--json"))
     assert (finished["state"], finished["scored"], finished["failed"]) == ("done", 20_000, 0)
+    with sqlite3.connect(home / "reviewmill.db") as database:
+        counts = database.execute("SELECT count(*), count(DISTINCT review_id) FROM predictions").fetchone()
+    assert counts == (20_000, 20_000)
 
 
 def test_cancelling_keeps_what_was_scored(run: Run, start: Start, many: Path, home: Path) -> None:

@@ -1,7 +1,6 @@
 """A team's set-up: one Redis, one database, workers of their own. The same commands, two URLs."""
 
 import json
-import os
 import signal
 import sqlite3
 from collections.abc import Callable
@@ -9,11 +8,10 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-import redis
 
 from broker.redis_server import RedisServer
 from tests.samples import CHECKPOINTS
-from tests.system import Start, Started, processes_of, wait_until
+from tests.system import Start, Started
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
@@ -55,32 +53,6 @@ def test_jobs_wait_for_workers_and_workers_for_jobs(run: Run, start: Start, revi
     log = stop(worker)
     assert "Traceback" not in log
     assert "chunk_retry" not in log
-
-
-@pytest.mark.usefixtures("team")
-def test_wiping_redis_loses_nothing(run: Run, start: Start, reviews: Path, server: RedisServer) -> None:
-    run("score", reviews, "--text", "body", "--model", BERT, "--no-wait")
-    redis.Redis(unix_socket_path=os.fspath(server.socket)).flushall()
-    worker = start("worker", "--devices", "cpu")
-    finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
-    assert (finished["state"], finished["scored"]) == ("done", 6_000)
-    stop(worker)
-
-
-@pytest.mark.usefixtures("team")
-def test_a_worker_that_is_killed_is_replaced_and_its_chunk_is_done(
-    run: Run, start: Start, reviews: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REVIEWMILL_LEASE_S", "3")
-    monkeypatch.setenv("REVIEWMILL_SWEEP_S", "0.5")
-    worker = start("worker", "--devices", "cpu")
-    run("score", reviews, "--text", "body", "--model", BERT, "--no-wait")
-    wait_until(lambda: status(run)["scored"] > 0)
-    (child,) = (pid for pid, line in processes_of(home).items() if "worker.process" in line)
-    os.kill(child, signal.SIGKILL)
-    finished = json.loads(run("jobs", "watch", 1, "--json").stdout)
-    assert (finished["state"], finished["scored"], finished["failed"]) == ("done", 6_000, 0)
-    stop(worker)
 
 
 def test_two_workers_share_a_job_without_doing_anything_twice(

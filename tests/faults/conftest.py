@@ -49,11 +49,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 def team(
     server: RedisServer, database_url: str, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Team]:
-    """A team on each kind of database in turn: quick sweeps, short leases, chunks of 200 reviews."""
+    """A team on each kind of database in turn: quick sweeps, short leases, batches of one long review."""
     for name, value in {
         "REDIS_URL": f"redis+socket://{server.socket}",
         "DATABASE_URL": database_url,
-        "CHUNK_SIZE": "200",
+        "CHUNK_SIZE": "500",
+        "TOKEN_BUDGET": "64",
         "LEASE_S": "4",
         "SWEEP_S": "0.5",
     }.items():

@@ -8,19 +8,32 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
 import redis
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
+from broker.app import make_app
+from broker.doorbell import ring
 from broker.redis_server import RedisServer
 from db.database import Database
 from db.dialect import review_ids_of_job
 from db.jobs import JobStatus, job_status
-from db.tables import Chunk, Failure, Prediction, Review
+from db.rings import Ring
+from db.tables import Base, Chunk, Failure, Prediction, Review
 from tests.samples import CHECKPOINTS
 from tests.system import Start, Started, processes_of, wait_until
 
 BERT = CHECKPOINTS / "bert"
+
+#: One kind of database in `make test`, both in `make faults`, where the fault has nothing to do with it.
+ON_SQLITE = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "database_url", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"], indirect=True
+)
 
 
 @dataclass
@@ -32,6 +45,10 @@ class Team:
     start: Start
     folder: Path
     home: Path
+
+    def write_long_reviews(self, count: int, name: str = "long.csv") -> Path:
+        """Reviews of the model's whole length: with the team's token budget each is a batch of its own."""
+        return self.write_reviews(count, name, "number {} " + "the screen is wonderful and the price terrible " * 8)
 
     def write_reviews(
         self, count: int, name: str = "reviews.csv", text: str = "wonderful or terrible number {}"
@@ -54,9 +71,9 @@ class Team:
         command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, timeout=300, check=False)
 
-    def worker(self, *arguments: object) -> Started:
+    def worker(self, *arguments: object, **environment: str) -> Started:
         """Start `reviewmill worker` on the CPU."""
-        return self.start("worker", "--devices", "cpu", *arguments)
+        return self.start("worker", "--devices", "cpu", *arguments, **environment)
 
     def processes(self) -> list[int]:
         """Process ids of the device processes that run now."""
@@ -80,9 +97,42 @@ class Team:
         """Wait until the job is over, and return how it ended."""
         return self.wait_for(lambda job: job.is_over, job_id, timeout_s)
 
-    def wait_until_scoring(self, job_id: int = 1) -> JobStatus:
-        """Wait until some of the job's reviews are inferred and some are not."""
-        return self.wait_for(lambda job: job.scored > 0, job_id)
+    def wait_until_mid_chunk(self) -> int:
+        """Wait until a chunk is held with some of its reviews inferred; return the process that holds it."""
+        half_done = select(Chunk.lease_owner).where(
+            Chunk.state == "leased", Chunk.scored > 0, Chunk.scored < Chunk.size * 0.8
+        )
+        wait_until(lambda: self._first(half_done))
+        return int(self._first(half_done).rpartition(":")[2])
+
+    def chunk_ids(self, job_id: int = 1) -> list[int]:
+        """The chunks of the job, in order."""
+        return self._all(select(Chunk.id).where(Chunk.job_id == job_id).order_by(Chunk.position))
+
+    def attempts(self, job_id: int = 1) -> list[int]:
+        """How often each chunk of the job was claimed."""
+        return self._all(select(Chunk.attempt).where(Chunk.job_id == job_id).order_by(Chunk.position))
+
+    def deaths(self, job_id: int = 1) -> int:
+        """How many workers the chunks of the job lost."""
+        return sum(self._all(select(Chunk.deaths).where(Chunk.job_id == job_id)))
+
+    def count(self, table: type[Base]) -> int:
+        """Rows of a table."""
+        return int(self._first(select(func.count()).select_from(table)))
+
+    def ring(self, chunk_id: int, times: int = 1) -> None:
+        """Deliver the message of a chunk so many times."""
+        app = make_app(f"redis+socket://{self.server.socket}")
+        assert ring(app, [Ring(chunk_id, "score", "normal")] * times) == times
+
+    def _all(self, statement: Select[Any]) -> list[Any]:
+        with self.database.read() as connection:
+            return list(connection.scalars(statement))
+
+    def _first(self, statement: Select[Any]) -> Any:
+        with self.database.read() as connection:
+            return connection.scalar(statement)
 
     def check_books(self, job_id: int = 1) -> JobStatus:
         """Hold the job's books against the tables they tell of."""

@@ -1,0 +1,62 @@
+"""A real worker process that is killed while it saves a model: `dying_saver.py POINT`.
+
+The POINT is `weights`, when half of the weights are written, `config`, when all but the name of config.json is,
+or `registry`, when the folder is in its place and nothing else is done.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from worker import process
+from worker.checkpoints import durable
+from worker.checkpoints import save as saving
+from worker.training import finetune
+
+
+def _die(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_within_weights() -> None:
+    save_file = durable.save_file
+
+    def torn(tensors: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
+        if path.name != "model.safetensors":
+            save_file(dict(tensors), path, dict(metadata))
+            return
+        content = save(dict(tensors), dict(metadata))
+        path.write_bytes(content[: len(content) // 2])
+        _die()
+
+    durable.save_file = torn
+
+
+def _die_before_config() -> None:
+    def last(path: Path, value: Mapping[str, Any]) -> None:
+        saving._write_json(path.with_name(f".{path.name}.partial"), value)
+        _die()
+
+    saving._write_last = last
+
+
+def _die_before_registering() -> None:
+    finetune._evaluate = _die
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "weights": _die_within_weights,
+    "config": _die_before_config,
+    "registry": _die_before_registering,
+}
+
+if __name__ == "__main__":
+    POINTS[sys.argv[1]]()
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    process.main(["--queues", "train"])

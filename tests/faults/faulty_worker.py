@@ -1,0 +1,100 @@
+"""A real worker process with one fault at one place: `python -m tests.faults.faulty_worker FAULT`.
+
+Only what no signal from outside can hit is done here: the instant between two statements, a crash in native
+code that one review causes, and an allocation that fails at the same batches on every machine.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from worker import process, supervisor
+from worker.engines.base import Batch
+from worker.engines.tensorflow import TensorFlowEngine
+from worker.lease import Heartbeat
+
+Write = Callable[[Connection], None]
+
+
+def pause_before_commit() -> None:
+    """Stop, as by SIGSTOP, with everything inferred and nothing written; then trust in the lease that was.
+
+    The process's own clock is left out on purpose: what refuses this zombie must be the database.
+    """
+    commit = Heartbeat.commit
+
+    def paused(self: Heartbeat, write: Write) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        commit(self, write)
+
+    Heartbeat.commit = paused  # type: ignore[method-assign]
+    Heartbeat._check_lease = lambda self: None  # type: ignore[method-assign]
+
+
+def die_of_one_word() -> None:
+    """Supervise workers that are killed by any batch with the poison word, as by a crash in native code."""
+    supervisor._LONGEST_PAUSE_S = 0.5
+    _supervise("mortal")
+
+
+def mortal() -> None:
+    """Die, as by a crash in native code, of any batch with the id that only the poison word has."""
+    logits = TensorFlowEngine.logits
+
+    def fatal(self: TensorFlowEngine, batch: Batch) -> object:
+        if batch.token_ids.max() >= POISON_ID:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return logits(self, batch)
+
+    TensorFlowEngine.logits = fatal  # type: ignore[assignment,method-assign]
+
+
+def small_memory() -> None:
+    """Supervise workers for which any batch of more than a few tokens needs more memory than there is.
+
+    The error is TensorFlow's own: its allocator is really asked for more than the machine has.
+    """
+    _supervise("out-of-memory")
+
+
+def _supervise(fault: str) -> None:
+    """Run `reviewmill worker`, each of its processes with that fault."""
+    supervisor.PROCESS = [sys.executable, "-m", "tests.faults.faulty_worker", fault]
+    from cli.main import main
+
+    main(["worker", "--devices", "cpu", "--queues", "score"])
+
+
+def out_of_memory() -> None:
+    """Let batches of more than FITTING_TOKENS ask TensorFlow for an exabyte."""
+    logits = TensorFlowEngine.logits
+
+    def greedy(self: TensorFlowEngine, batch: Batch) -> object:
+        if batch.token_ids.size > FITTING_TOKENS:
+            import tensorflow as tf
+
+            tf.zeros([2**58])
+        return logits(self, batch)
+
+    TensorFlowEngine.logits = greedy  # type: ignore[assignment,method-assign]
+
+
+#: What a worker of small memory can take.
+FITTING_TOKENS = 1_000
+
+#: The id that the poisoned checkpoint's tokenizer gives to WORD; every other word's is smaller.
+POISON_ID = 218
+FAULTS = {
+    "pause-before-commit": pause_before_commit,
+    "mortal": mortal,
+    "die-of-one-word": die_of_one_word,
+    "small-memory": small_memory,
+    "out-of-memory": out_of_memory,
+}
+
+if __name__ == "__main__":
+    FAULTS[sys.argv[1]]()
+    process.main(sys.argv[2:])

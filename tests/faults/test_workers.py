@@ -1,0 +1,143 @@
+"""Workers that die, hang, are told to stop, or meet what is not theirs."""
+
+import os
+import signal
+import time
+
+from db.tables import Chunk, Prediction
+from tests.faults.conftest import Survived
+from tests.faults.team import ON_POSTGRESQL, ON_SQLITE, Team, stop
+from tests.system import wait_until
+
+
+def test_kill_9_in_mid_chunk(team: Team, survived: Survived) -> None:
+    worker = team.worker()
+    team.enqueue(team.write_long_reviews(1_000))
+    os.kill(team.wait_until_mid_chunk(), signal.SIGKILL)
+    job = team.wait_for_end()
+    assert (job.state, job.scored, job.failed) == ("done", 1_000, 0)
+    assert team.deaths() >= 1
+    team.check_books()
+    assert "worker_died" in stop(worker)
+    survived("kill -9 of a worker in mid-chunk", "restarted by its supervisor; all 1,000 reviews scored once")
+
+
+def test_a_zombie_wakes_after_its_lease(team: Team, survived: Survived) -> None:
+    zombie = team.start("pause-before-commit", module="tests.faults.faulty_worker")
+    team.enqueue(team.write_reviews(50))
+    wait_until(lambda: _is_stopped(zombie.pid))
+    heir = team.worker()
+    job = team.wait_for_end()
+    assert (job.state, job.scored) == ("done", 50)
+    assert team.attempts() == [2]
+    before = _predictions(team)
+    zombie.send_signal(signal.SIGCONT)
+    wait_until(lambda: "lease_lost" in zombie.said(), 20)
+    assert "chunk_scored" not in zombie.said()
+    assert _predictions(team) == before
+    team.check_books()
+    stop(heir)
+    zombie.kill()
+    survived("SIGSTOP past the lease, SIGCONT at the commit", "the heir's work; the zombie's commit was refused by SQL")
+
+
+@ON_POSTGRESQL
+def test_a_paused_worker_gives_up_by_its_own_clock(team: Team, survived: Survived) -> None:
+    first = team.worker()
+    team.enqueue(team.write_long_reviews(500))
+    paused = team.wait_until_mid_chunk()
+    os.kill(paused, signal.SIGSTOP)
+    second = team.worker()
+    job = team.wait_for_end()
+    assert (job.state, job.scored) == ("done", 500)
+    os.kill(paused, signal.SIGCONT)
+    wait_until(lambda: "lease_lost" in first.said(), 20)
+    team.check_books()
+    assert "worker_died" not in stop(first) + stop(second)
+    survived(
+        "SIGSTOP of a worker in mid-chunk, past its lease", "another worker scored the chunk; the first dropped it"
+    )
+
+
+@ON_SQLITE
+def test_sigterm_in_mid_chunk(team: Team, survived: Survived) -> None:
+    worker = team.worker()
+    team.enqueue(team.write_long_reviews(1_000))
+    team.wait_until_mid_chunk()
+    began = time.monotonic()
+    log = stop(worker)
+    took_s = time.monotonic() - began
+    assert took_s < 10
+    assert "chunk_given_back" in log
+    assert _states(team) <= {"pending", "done"}
+    assert team.deaths() == 0
+    heir = team.worker()
+    job = team.wait_for_end()
+    assert (job.state, job.scored) == ("done", 1_000)
+    team.check_books()
+    stop(heir)
+    survived("SIGTERM in mid-chunk", f"exit 0 in {took_s:.1f} s; the lease was given back, the next worker went on")
+
+
+@ON_SQLITE
+def test_sigterm_while_a_model_is_loaded(team: Team, survived: Survived) -> None:
+    worker = team.worker()
+    team.enqueue(team.write_reviews(10))
+    wait_until(lambda: "model_loading" in worker.said())
+    began = time.monotonic()
+    stop(worker)
+    took_s = time.monotonic() - began
+    assert took_s < 10
+    assert _states(team) <= {"pending", "done"}
+    survived("SIGTERM while a model is loaded", f"exit 0 in {took_s:.1f} s, no lease left behind")
+
+
+@ON_SQLITE
+def test_a_second_sigterm_stops_at_once(team: Team, survived: Survived) -> None:
+    worker = team.start("pause-before-commit", module="tests.faults.faulty_worker")
+    team.enqueue(team.write_long_reviews(1_000))
+    wait_until(lambda: "chunk_claimed" in worker.said() and "model_loaded" not in worker.said())
+    worker.send_signal(signal.SIGTERM)
+    wait_until(lambda: "worker_stops" in worker.said(), 10)
+    assert worker.poll() is None
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 1
+    took_s = time.monotonic() - began
+    assert took_s < 2
+    heir = team.worker()
+    assert team.wait_for_end().scored == 1_000
+    team.check_books()
+    stop(heir)
+    survived("a second SIGTERM", f"the process ended in {took_s:.1f} s; its lease ran out and the job was finished")
+
+
+@ON_SQLITE
+def test_kill_9_of_the_supervisor(team: Team, survived: Survived) -> None:
+    worker = team.worker()
+    team.enqueue(team.write_long_reviews(1_000))
+    team.wait_until_mid_chunk()
+    worker.kill()
+    worker.wait()
+    wait_until(lambda: not team.processes(), 15)
+    assert "chunk_given_back" in worker.said()
+    heir = team.worker()
+    assert team.wait_for_end().scored == 1_000
+    team.check_books()
+    stop(heir)
+    survived("kill -9 of the supervisor alone", "its worker gave the lease back and ended; the next one went on")
+
+
+def _predictions(team: Team) -> list[tuple]:
+    with team.database.read() as connection:
+        return [tuple(row) for row in connection.execute(Prediction.__table__.select().order_by("review_id"))]
+
+
+def _states(team: Team) -> set[str]:
+    with team.database.read() as connection:
+        return set(connection.scalars(Chunk.__table__.select().with_only_columns(Chunk.state)))
+
+
+def _is_stopped(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat") as status:
+        return status.read().rpartition(")")[2].split()[0] == "T"
