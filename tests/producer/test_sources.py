@@ -73,7 +73,7 @@ def test_a_name_of_stray_bytes_is_shown_as_unicode(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (gzip.compress(b"text\ngood\n"), "a gzip file"),
+        (gzip.compress(b"text\ngood\n", mtime=0), "a gzip file"),
         (b"PK\x03\x04\x14\x00\x06\x00", "a zip or Excel file"),
         (b"PAR1\x15\x04\x15\x10", "a Parquet file"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "a PNG file"),
