@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,14 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `reviewmill ARGUMENTS`, or another module, and go on; killed at the end of the test if it still runs."""
+    """Start `reviewmill ARGUMENTS`, or another module, and go on; killed at the end of the test if it still runs.
+
+    `under` is a command that starts it in its turn, as `nice` would.
+    """
     started: list[Started] = []
 
-    def launch(*arguments: object, module: str = "cli.main", **environment: str) -> Started:
-        command = [sys.executable, "-m", module, *map(str, arguments)]
+    def launch(*arguments: object, module: str = "cli.main", under: Sequence[str] = (), **environment: str) -> Started:
+        command = [*under, sys.executable, "-m", module, *map(str, arguments)]
         log = tmp_path / f"started-{len(started)}.log"
         with log.open("w") as output:
             process = Started(

@@ -1,4 +1,4 @@
-"""A real worker process that is killed while it saves a model: `dying_saver.py POINT`.
+"""A real worker process that is killed while it saves a model: `python -m tests.faults.dying_saver POINT`.
 
 The POINT is `weights`, when half of the weights are written, `config`, when all but the name of config.json is,
 or `registry`, when the folder is in its place and nothing else is done.

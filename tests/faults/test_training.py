@@ -5,9 +5,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,30 +18,9 @@ from db.tables import Chunk, TrainingMetric
 from db.training import latest_metrics
 from tests.faults.conftest import Survived
 from tests.faults.team import BERT, Team, stop
-from tests.system import Started, wait_until
+from tests.system import Start, wait_until
 
-DYING_SAVER = Path(__file__).with_name("dying_saver.py")
-Launch = Callable[..., Started]
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launch]:
-    """Start any command and go on; killed at the end of the test if it still runs."""
-    started: list[Started] = []
-
-    def begin(*command: object) -> Started:
-        log = tmp_path / f"launched-{len(started)}.log"
-        with log.open("w") as output:
-            process = Started(list(map(str, command)), cwd=tmp_path, text=True, stdout=output, stderr=output)
-        process.log = log
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+DYING_SAVER = "tests.faults.dying_saver"
 
 
 def finetune(team: Team, labelled: Path, epochs: int) -> int:
@@ -156,12 +133,12 @@ def test_a_killed_training_goes_on_from_its_last_state(
 
 @pytest.mark.long
 def test_a_kill_while_a_model_is_saved_leaves_no_version_that_loads(
-    team: Team, labelled: Path, launch: Launch, survived: Survived
+    team: Team, labelled: Path, start: Start, survived: Survived
 ) -> None:
     job_id = finetune(team, labelled, epochs=2)
     folder = team.home / "models" / "taste"
     for attempt, point in enumerate(("weights", "config"), start=1):
-        assert launch(sys.executable, DYING_SAVER, point).wait(90) == -signal.SIGKILL
+        assert start(point, module=DYING_SAVER).wait(90) == -signal.SIGKILL
         torn = folder / f".job-{job_id}-{attempt}.partial"
         assert (torn / "model.safetensors").exists()
         with pytest.raises(CheckpointError, match=r"config\.json is missing"):
@@ -183,10 +160,10 @@ def test_a_kill_while_a_model_is_saved_leaves_no_version_that_loads(
 
 @pytest.mark.long
 def test_a_kill_before_a_saved_model_is_registered_leaves_no_version(
-    team: Team, labelled: Path, launch: Launch, survived: Survived
+    team: Team, labelled: Path, start: Start, survived: Survived
 ) -> None:
     job_id = finetune(team, labelled, epochs=2)
-    assert launch(sys.executable, DYING_SAVER, "registry").wait(90) == -signal.SIGKILL
+    assert start("registry", module=DYING_SAVER).wait(90) == -signal.SIGKILL
     assert f"job-{job_id}-1" in left_over(team.home / "models")
     with team.database.read() as connection:
         assert list_models(connection) == []
@@ -222,11 +199,11 @@ def on_a_small_disk(models: Path) -> list[str]:
 
 @pytest.mark.long
 def test_a_full_disk_delays_a_model_and_loses_nothing(
-    team: Team, labelled: Path, launch: Launch, survived: Survived
+    team: Team, labelled: Path, start: Start, survived: Survived
 ) -> None:
     models = team.home / "models"
     job_id = finetune(team, labelled, epochs=2)
-    worker = launch(*on_a_small_disk(models), sys.executable, "-m", "cli.main", "worker", "--devices", "cpu")
+    worker = start("worker", "--devices", "cpu", under=on_a_small_disk(models))
     # The worker's own view of the folder.
     seen = Path(f"/proc/{worker.pid}/root{models}")
     wait_until(lambda: os.path.ismount(seen))
