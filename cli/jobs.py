@@ -22,6 +22,7 @@ from db.jobs import (
     refused_rows,
     troubles,
 )
+from db.retry import check_retriable
 from db.schema import open_database
 from producer.enqueue import Doorway
 from producer.settings import ProducerSettings
@@ -133,7 +134,8 @@ def retry_command(job_id: int, no_wait: bool, as_json: bool) -> int:
     """Run again what failed of a job, and only that: failed chunks, and reviews that failed alone."""
     database = open_database()
     with database.read() as connection:
-        job_status(connection, job_id)
+        # Before a stack is started for nothing.
+        check_retriable(connection, job_id)
 
     def retry(app: Celery | None) -> int:
         retried = Doorway(database, app, ProducerSettings()).retry(job_id)

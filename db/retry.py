@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, select, update
 from db.clock import utc_now
 from db.dialect import is_one_of
 from db.errors import JobCancelled
-from db.jobs import add_chunk, job_status
+from db.jobs import JobStatus, add_chunk, job_status
 from db.rings import Ring
 from db.tables import Chunk, Failure, Job
 
@@ -27,13 +27,9 @@ class Retried:
 def retry_job(connection: Connection, job_id: int) -> Retried:
     """Set the job's failed chunks and failed reviews to pending again. Rows that could not be read stay failed.
 
-    Raises UnknownJob, and JobCancelled: a cancelled job has nothing that failed.
+    Raises UnknownJob and JobCancelled.
     """
-    job = job_status(connection, job_id)
-    if job.state == "cancelled":
-        raise JobCancelled(
-            f"job {job_id} was cancelled; score its source again, and what it had scored by then is reused"
-        )
+    job = check_retriable(connection, job_id)
     # Against a worker that ends the job's last chunk just now; see settle_job.
     connection.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
     failed_chunks = _reopen_chunks(connection, job_id)
@@ -45,6 +41,16 @@ def retry_job(connection: Connection, job_id: int) -> Retried:
         connection.execute(update(Job).where(Job.id == job_id).values(reopened))
     rings = [Ring(chunk_id, job.kind, job.priority) for chunk_id in chunk_ids]
     return Retried(len(failed_chunks), len(rows), rings)
+
+
+def check_retriable(connection: Connection, job_id: int) -> JobStatus:
+    """How the job stands. Raises UnknownJob, and JobCancelled: what was cancelled did not fail."""
+    job = job_status(connection, job_id)
+    if job.state == "cancelled":
+        raise JobCancelled(
+            f"job {job_id} was cancelled; score its source again, and what it had scored by then is reused"
+        )
+    return job
 
 
 def _reopen_chunks(connection: Connection, job_id: int) -> list[int]:
