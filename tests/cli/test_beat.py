@@ -1,8 +1,8 @@
-"""`reviewmill beat` and `reviewmill worker` from start to stop."""
+"""`reviewmill beat`: it rings again, it stops, and what it needs it says in a line."""
 
+import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -10,17 +10,22 @@ from subprocess import CompletedProcess
 import pytest
 import redis
 
+from broker.app import PRIORITIES, TASKS, make_app
+from broker.doorbell import ring
 from broker.redis_server import RedisServer
 from db.jobs import NewJob, create_job
 from db.registry import register_model
 from db.reviews import store_reviews
+from db.rings import Ring
 from db.schema import open_database
 from tests.samples import SomeReview, facts
-from tests.system import Start, home, leave_nothing, nothing_runs, start, wait_until
+from tests.system import Start, home, leave_nothing, start, wait_until
 
 __all__ = ["home", "leave_nothing", "start"]
 
 Run = Callable[..., CompletedProcess[str]]
+#: The list that kombu keeps for normal priority of the queue `score`.
+QUEUE = f"reviewmill:score\x06\x16{PRIORITIES['normal']}"
 
 
 @pytest.fixture
@@ -31,17 +36,56 @@ def client(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> redis.Redis:
     return redis.Redis(unix_socket_path=os.fspath(server.socket))
 
 
-def test_a_beat_rings_for_a_lost_message(client: redis.Redis, start: Start) -> None:
+@pytest.fixture
+def chunk_id() -> int:
+    """A pending chunk that nobody has rung for."""
     with open_database().write() as connection:
         model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
         ids = store_reviews(connection, "f.csv", [SomeReview("r1", "a text")])
-        # Nobody rings: the producer died after its commit.
-        create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
+        _, (chunk_id,) = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
+    return chunk_id
+
+
+@pytest.mark.usefixtures("chunk_id")
+def test_a_beat_rings_for_a_lost_message(client: redis.Redis, start: Start) -> None:
+    # Nobody rang: the producer died after its commit.
     beat = start("beat")
     wait_until(lambda: "swept" in beat.said(), 20)
     assert client.keys("reviewmill:score*")
     beat.send_signal(signal.SIGTERM)
     assert beat.wait(10) == 0
+
+
+def test_a_wiped_redis_gets_the_ring_back(
+    client: redis.Redis, server: RedisServer, chunk_id: int, start: Start
+) -> None:
+    assert ring(make_app(f"redis+socket://{server.socket}"), [Ring(chunk_id, "score", "normal")]) == 1
+    (sent,) = client.lrange(QUEUE, 0, -1)
+    client.flushall()
+    beat = start("beat")
+    wait_until(lambda: client.llen(QUEUE), 30)
+    (sent_again,) = client.lrange(QUEUE, 0, -1)
+    first, second = json.loads(sent), json.loads(sent_again)
+    assert second["headers"]["task"] == TASKS["score"]
+    assert second["headers"]["argsrepr"] == f"[{chunk_id}]"
+    assert second["body"] == first["body"]
+    assert second["headers"]["id"] != first["headers"]["id"]
+    beat.send_signal(signal.SIGTERM)
+    assert beat.wait(10) == 0
+    assert "Traceback" not in beat.said()
+
+
+@pytest.mark.usefixtures("client")
+def test_without_a_database_that_answers_the_beat_is_refused_in_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_DATABASE_URL", "postgresql://me:secret@127.0.0.1:9/reviews")
+    refused = run("beat")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("Error: the database postgresql")
+    assert "cannot be used" in line
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize("command", ["beat", "worker"])
@@ -51,17 +95,6 @@ def test_without_a_redis_that_answers_it_is_refused_in_a_line(
     assert "REVIEWMILL_REDIS_URL is not set" in _only_line(run(command))
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", "redis://127.0.0.1:1/0")
     assert "does not answer" in _only_line(run(command))
-
-
-@pytest.mark.usefixtures("client")
-def test_ctrl_c_ends_a_worker_and_its_processes(start: Start, home: Path) -> None:
-    worker = start("worker", "--devices", "cpu")
-    wait_until(lambda: "worker_ready" in worker.said())
-    began = time.monotonic()
-    os.killpg(worker.pid, signal.SIGINT)
-    assert worker.wait(20) == 0
-    assert time.monotonic() - began < 10
-    assert nothing_runs(home)
 
 
 def _only_line(result: CompletedProcess[str]) -> str:

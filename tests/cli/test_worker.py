@@ -1,4 +1,4 @@
-"""Ctrl-C at a worker's terminal while it works."""
+"""Ctrl-C at a worker's terminal, while it works and while it waits."""
 
 import os
 import signal
@@ -25,11 +25,16 @@ BERT = CHECKPOINTS / "bert"
 
 
 @pytest.fixture
-def database(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A job of one long chunk that nobody rang for; with the small token budget each review is a batch."""
+def team_redis(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that workers use from now on."""
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
-    monkeypatch.setenv("REVIEWMILL_TOKEN_BUDGET", "64")
     monkeypatch.setenv("REVIEWMILL_SWEEP_S", "0.3")
+
+
+@pytest.fixture
+def database(team_redis: None, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A job of one long chunk that nobody rang for; with the small token budget each review is a batch."""
+    monkeypatch.setenv("REVIEWMILL_TOKEN_BUDGET", "64")
     monkeypatch.setenv("REVIEWMILL_LEASE_S", "2")
     opened = open_database()
     words = "the screen is wonderful and the price terrible " * 8
@@ -60,3 +65,14 @@ def test_ctrl_c_in_mid_chunk_gives_it_back_and_leaves_no_process(database: Datab
     assert chunk(database) == ("pending", None, 0, 1, 0)
     assert "chunk_given_back" in worker.said()
     assert "Traceback" not in worker.said()
+
+
+@pytest.mark.usefixtures("team_redis")
+def test_ctrl_c_ends_a_worker_and_its_processes(start: Start, home: Path) -> None:
+    worker = start("worker", "--devices", "cpu")
+    wait_until(lambda: "worker_ready" in worker.said())
+    began = time.monotonic()
+    os.killpg(worker.pid, signal.SIGINT)
+    assert worker.wait(20) == 0
+    assert time.monotonic() - began < 10
+    assert nothing_runs(home)

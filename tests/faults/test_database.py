@@ -13,7 +13,7 @@ from db.clock import utc_now
 from db.tables import Chunk
 from tests.faults.conftest import Survived
 from tests.faults.team import Team, stop
-from tests.system import wait_until
+from tests.system import Started, wait_until
 
 
 @pytest.fixture
@@ -43,12 +43,7 @@ class TestOfAServerThatIsBroken:
         team.database.close()
         options = ("-w", "-D", str(own_postgresql.pgdata), "-m", mode, "restart")
         pgexec("pg_ctl", options, bin_path=own_postgresql.bin_path, user=own_postgresql.system_user, timeout=60)
-        job = team.wait_for_end()
-        assert (job.state, job.scored, job.failed) == ("done", 1_000, 0)
-        team.check_books()
-        with team.database.read() as connection:
-            assert list(connection.scalars(select(Chunk.errors))) == [0, 0]
-        assert "worker_died" not in stop(worker)
+        _check_all_scored_and_no_error_counted(team, worker)
         survived(
             f"PostgreSQL restarted in mid-chunk ({mode}: {'its processes killed' if mode == 'immediate' else 'clean'})",
             f"all 1,000 reviews; claims a chunk: {team.attempts()}; nothing counted against the data",
@@ -65,12 +60,7 @@ class TestOfAServerThatIsBroken:
         own_postgresql.stop()
         wait_until(lambda: "lease_lost" in worker.said() or "chunk_left" in worker.said(), 30)
         own_postgresql.ensure_postgres_running()
-        job = team.wait_for_end()
-        assert (job.state, job.scored, job.failed) == ("done", 1_000, 0)
-        team.check_books()
-        with team.database.read() as connection:
-            assert list(connection.scalars(select(Chunk.errors))) == [0, 0]
-        assert "worker_died" not in stop(worker)
+        _check_all_scored_and_no_error_counted(team, worker)
         survived("PostgreSQL away for longer than a lease", "the worker dropped the chunk, and did it when it was back")
 
 
@@ -92,6 +82,15 @@ def test_workers_whose_clocks_are_an_hour_off(team: Team, survived: Survived) ->
     hours = [log.partition("worker started")[0][-40:].partition("T")[2][:2] for log in logs]
     assert (int(hours[0]) - int(hours[1])) % 24 == 2  # the clocks were wrong indeed
     survived("two workers, clocks an hour ahead and an hour behind", "each chunk claimed once; leases by SQL's clock")
+
+
+def _check_all_scored_and_no_error_counted(team: Team, worker: Started) -> None:
+    job = team.wait_for_end()
+    assert (job.state, job.scored, job.failed) == ("done", 1_000, 0)
+    team.check_books()
+    with team.database.read() as connection:
+        assert list(connection.scalars(select(Chunk.errors))) == [0, 0]
+    assert "worker_died" not in stop(worker)
 
 
 def _clock(offset: str) -> dict[str, str]:

@@ -67,7 +67,7 @@ def test_cancel_takes_effect_within_a_batch(team: Team, survived: Survived) -> N
     assert team.wait_for_end(2).scored == 20
     team.check_books(2)
     stop(worker)
-    survived("cancel in mid-chunk", "the worker let go within a tenth of a second or a batch, and took the next job")
+    survived("cancel in mid-chunk", f"the worker had let go {took_s:.1f} s after the command, and took the next job")
 
 
 @ON_POSTGRESQL
