@@ -1,6 +1,7 @@
 """Structured logs of a worker process: one event a line, each with its `action`."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -8,9 +9,10 @@ import structlog
 
 def log_to_stderr() -> None:
     """Write our events to standard error, and of other libraries only what is a warning or worse."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    # A descriptor of its own: the one of standard error is turned away while TensorFlow is loaded, for seconds
+    # in which other threads claim chunks and renew leases.
+    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -20,5 +22,5 @@ def log_to_stderr() -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
     )

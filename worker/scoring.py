@@ -44,6 +44,7 @@ def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> N
         action="chunk_scored",
         job=claim.job_id,
         chunk=claim.chunk_id,
+        attempt=claim.attempt,
         scored=outcome.scored,
         failed=len(outcome.failures),
     )
