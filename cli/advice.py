@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from broker.settings import BrokerSettings
 from db.jobs import JobStatus, Trouble
+from db.retry import Failed
 
 #: What to do, by words of the reason that the worker wrote down; the first that fits is told.
 _REMEDIES = {
@@ -18,26 +19,25 @@ _REMEDIES = {
 }
 
 
-def advice(job: JobStatus, troubles: Sequence[Trouble]) -> list[str]:
+def advice(job: JobStatus, troubles: Sequence[Trouble], failed: Failed) -> list[str]:
     """Sentences that say what to do next, the most useful first; none for a job that goes well."""
     reasons = [job.error, *(one.error for one in troubles)]
-    lines = [remedy for words, remedy in _REMEDIES.items() if any(words in (reason or "") for reason in reasons)]
-    return [*lines, *_next_step(job)]
-
-
-def _next_step(job: JobStatus) -> list[str]:
+    remedies = [remedy for words, remedy in _REMEDIES.items() if any(words in (reason or "") for reason in reasons)]
     if job.state == "cancelled":
-        return ["to have the rest scored, score the source again: what is scored is reused"]
-    if not job.is_over:
-        return [_how_to_go_on(job)] if job.state == "pending" else []
-    if job.state == "failed":
-        return [f"then run the failed chunks again: reviewmill jobs retry {job.id}"]
-    if job.kind == "score" and job.failed:
-        return [
-            f"rows that could not be read need another source; reviews that failed at the model can be run "
-            f"again: reviewmill jobs retry {job.id}"
-        ]
-    return []
+        return [*remedies, "to have the rest scored, score the source again: what is scored is reused"]
+    if job.state == "pending":
+        return [*remedies, _how_to_go_on(job)]
+    return [*remedies, *_after_failures(job, failed, is_mended_first=bool(remedies))]
+
+
+def _after_failures(job: JobStatus, failed: Failed, is_mended_first: bool) -> list[str]:
+    lines = []
+    if failed.can_run_again:
+        then = "then run" if is_mended_first else "run"
+        lines.append(f"{then} what failed again, and only that: reviewmill jobs retry {job.id}")
+    if failed.unread and job.kind == "score":
+        lines.append("mend the rows that could not be read, and score the source again: what is scored is reused")
+    return lines
 
 
 def _how_to_go_on(job: JobStatus) -> str:

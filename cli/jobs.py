@@ -1,31 +1,25 @@
 """`reviewmill jobs`: what is going on, and what went on."""
 
 from dataclasses import asdict
-from typing import Any
 
 import click
 from celery import Celery
 
 from cli.advice import advice
 from cli.follow import follow_job
-from cli.output import json_option, notes, print_facts, print_json, print_table, say
+from cli.output import counted, json_option, notes, print_facts, print_json, print_table, say
 from cli.run_job import run_job
 from cli.stack import running_stack
 from cli.summary import finish
-from db.jobs import (
-    JobStatus,
-    Trouble,
-    cancel_job,
-    chunk_states,
-    job_status,
-    list_jobs,
-    refused_rows,
-    troubles,
-)
-from db.retry import check_retriable
+from cli.trouble import show_failures, show_troubles
+from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, refused_rows, troubles
+from db.retry import check_retriable, what_failed
 from db.schema import open_database
 from producer.enqueue import Doorway
 from producer.settings import ProducerSettings
+
+#: Rows that failed, as `show` tells them.
+_SHOWN_FAILURES = 10
 
 job_argument = click.argument("job_id", metavar="ID", type=click.IntRange(min=1))
 
@@ -60,8 +54,8 @@ def show_command(job_id: int, as_json: bool) -> None:
         job = job_status(connection, job_id)
         states = chunk_states(connection, job_id)
         trouble = troubles(connection, job_id)
-        failures = refused_rows(connection, job_id)
-    what_to_do = advice(job, trouble)
+        failures = refused_rows(connection, job_id, _SHOWN_FAILURES)
+        what_to_do = advice(job, trouble, what_failed(connection, job_id))
     if as_json:
         details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
         print_json({**asdict(job), **details, "advice": what_to_do})
@@ -70,30 +64,15 @@ def show_command(job_id: int, as_json: bool) -> None:
     settings = facts.pop("params")
     facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
     print_facts(facts | settings)
-    _show_troubles(trouble)
-    _show_failures(job, failures)
+    show_troubles(trouble)
+    if failures:
+        is_cut = len(failures) == _SHOWN_FAILURES
+        say("\nRows that failed" + (", the first of them; all are in the table failures" if is_cut else ""))
+        show_failures(failures)
     if what_to_do:
         say("\nWhat to do")
     for line in what_to_do:
         say(f"  {line}")
-
-
-def _show_troubles(trouble: list[Trouble]) -> None:
-    if trouble:
-        say("\nChunks in trouble")
-        columns = ("chunk", "state", "attempts", "errors", "deaths", "next", "reason")
-        rows = [
-            (one.chunk, one.state, one.attempt, one.errors, one.deaths, one.next_attempt_at, one.error)
-            for one in trouble
-        ]
-        print_table(columns, rows, numbers=("chunk", "attempts", "errors", "deaths"))
-
-
-def _show_failures(job: JobStatus, failures: list[dict[str, Any]]) -> None:
-    if failures:
-        say(f"\nThe first failures of {job.failed:,}")
-        rows = [(one["row"], one["external_id"], one["stage"], one["reason"]) for one in failures]
-        print_table(("line", "id", "stage", "reason"), rows, numbers=("line",))
 
 
 @command.command("watch")
@@ -136,10 +115,15 @@ def retry_command(job_id: int, no_wait: bool, as_json: bool) -> int:
     with database.read() as connection:
         # Before a stack is started for nothing.
         check_retriable(connection, job_id)
+        job, failed = job_status(connection, job_id), what_failed(connection, job_id)
+    if not failed.can_run_again:
+        notes.print(f"Nothing of job {job_id} is there to run again.")
+        return finish(database, job, as_json)
 
     def retry(app: Celery | None) -> int:
         retried = Doorway(database, app, ProducerSettings()).retry(job_id)
-        notes.print(f"Of job {job_id}, {retried.chunks:,} chunks and {retried.rows:,} single reviews run again.")
+        chunks, rows = counted(retried.chunks, "chunk"), counted(retried.rows, "single review")
+        notes.print(f"Of job {job_id}, {chunks} and {rows} run again.")
         return job_id
 
     return run_job(database, retry, no_wait=no_wait, as_json=as_json)

@@ -62,6 +62,11 @@ def say(words: str) -> None:
     answers.print(words, markup=False, soft_wrap=True)
 
 
+def counted(count: int, name: str) -> str:
+    """As in `1 chunk` and `1,300 chunks`."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
+
+
 def local_time(moment: datetime | None) -> str:
     """A time as people here read it."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""

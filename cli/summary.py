@@ -3,6 +3,7 @@
 from typing import Any
 
 from cli.output import print_json, print_table, say
+from cli.trouble import show_failures
 from db.database import Database
 from db.jobs import JobStatus, refused_rows
 from db.registry import get_model
@@ -70,8 +71,7 @@ def _tell_scoring(database: Database, job: JobStatus, facts: dict[str, Any]) -> 
         refused = refused_rows(connection, job.id, limit=3)
     if counts:
         print_table(("label", "reviews"), list(counts.items()), numbers=("reviews",))
-    for failure in refused:
-        say(f"  line {failure['row']}: {failure['reason']}")
+    show_failures(refused)
     say(f"Ask for them: reviewmill results --job {job.id}")
 
 

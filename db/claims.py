@@ -8,7 +8,7 @@ All times are the database's.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from db.clock import utc_now
 from db.errors import LeaseLost
@@ -38,7 +38,10 @@ class Claim:
 
 
 def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: float) -> Claim | None:
-    """Take the chunk if it is free: pending and due, or leased with the lease run out. Otherwise None."""
+    """Take the chunk if it is free: pending and due, or leased with the lease run out. Otherwise None.
+
+    A free chunk of a cancelled job is cancelled instead.
+    """
     row = connection.execute(
         update(Chunk)
         .where(Chunk.id == chunk_id, is_free())
@@ -57,10 +60,17 @@ def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: floa
     if row is None:
         return None
     connection.execute(
-        update(Job).where(Job.id == row.job_id, Job.state == "pending").values(state="running", started_at=utc_now())
+        update(Job)
+        .where(Job.id == row.job_id, Job.state == "pending")
+        # A retried job keeps its first start: what it scored before counts towards its speed.
+        .values(state="running", started_at=func.coalesce(Job.started_at, utc_now()))
     )
-    columns = (Job.kind, Job.priority, Job.model_id, Job.params)
-    kind, priority, model_id, params = connection.execute(select(*columns).where(Job.id == row.job_id)).one()
+    columns = (Job.state, Job.kind, Job.priority, Job.model_id, Job.params)
+    state, kind, priority, model_id, params = connection.execute(select(*columns).where(Job.id == row.job_id)).one()
+    if state == "cancelled":
+        # Added to the job, by a split or a retry, while it was being cancelled.
+        connection.execute(update(Chunk).where(Chunk.id == chunk_id).values(**_RELEASED, state="cancelled"))
+        return None
     return Claim(
         chunk_id=chunk_id,
         attempt=row.attempt,

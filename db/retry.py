@@ -2,17 +2,34 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from db.clock import utc_now
 from db.dialect import is_one_of
 from db.errors import JobCancelled
-from db.jobs import JobStatus, add_chunk, job_status
+from db.jobs import FINAL_STATES, add_chunk, job_status
 from db.rings import Ring
 from db.tables import Chunk, Failure, Job
 
 #: Reviews of one new chunk.
 _ROWS_A_CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What of a job failed: whole chunks and single reviews, which can be run again, and rows that cannot.
+
+    `unread` rows were refused while the source was read.
+    """
+
+    chunks: int
+    rows: int
+    unread: int
+
+    @property
+    def can_run_again(self) -> bool:
+        """Whether a retry would run anything."""
+        return self.chunks > 0 or self.rows > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,33 +41,44 @@ class Retried:
     rings: list[Ring] = field(default_factory=list)
 
 
+def what_failed(connection: Connection, job_id: int) -> Failed:
+    """Count what of the job failed so far."""
+    chunks = select(func.count()).where(Chunk.job_id == job_id, Chunk.state == "failed")
+    rows = select(func.count(Failure.review_id.distinct())).where(*_failed_alone(job_id))
+    unread = select(Job.rejected).where(Job.id == job_id)
+    return Failed(*(connection.scalar(count) or 0 for count in (chunks, rows, unread)))
+
+
 def retry_job(connection: Connection, job_id: int) -> Retried:
     """Set the job's failed chunks and failed reviews to pending again. Rows that could not be read stay failed.
 
+    A job that is over begins anew as pending; one that still runs just has more to do.
     Raises UnknownJob and JobCancelled.
     """
-    job = check_retriable(connection, job_id)
-    # Against a worker that ends the job's last chunk just now; see settle_job.
+    # Against a worker that ends the job's last chunk just now, and a person who cancels it; see settle_job.
     connection.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
+    check_retriable(connection, job_id)
+    kind, priority = connection.execute(select(Job.kind, Job.priority).where(Job.id == job_id)).one()
     failed_chunks = _reopen_chunks(connection, job_id)
     rows = _take_out_failed_rows(connection, job_id)
-    new_chunks = _add_chunks(connection, job_id, rows)
-    chunk_ids = [*failed_chunks, *new_chunks]
+    chunk_ids = [*failed_chunks, *_add_chunks(connection, job_id, rows)]
     if chunk_ids:
-        reopened = {"state": "pending", "error": None, "finished_at": None}
-        connection.execute(update(Job).where(Job.id == job_id).values(reopened))
-    rings = [Ring(chunk_id, job.kind, job.priority) for chunk_id in chunk_ids]
+        is_over = (Job.id == job_id, Job.state.in_(FINAL_STATES))
+        connection.execute(update(Job).where(*is_over).values(state="pending", error=None, finished_at=None))
+    rings = [Ring(chunk_id, kind, priority) for chunk_id in chunk_ids]
     return Retried(len(failed_chunks), len(rows), rings)
 
 
-def check_retriable(connection: Connection, job_id: int) -> JobStatus:
-    """How the job stands. Raises UnknownJob, and JobCancelled: what was cancelled did not fail."""
-    job = job_status(connection, job_id)
-    if job.state == "cancelled":
+def check_retriable(connection: Connection, job_id: int) -> None:
+    """Raise UnknownJob, or JobCancelled: what was cancelled did not fail."""
+    if job_status(connection, job_id).state == "cancelled":
         raise JobCancelled(
             f"job {job_id} was cancelled; score its source again, and what it had scored by then is reused"
         )
-    return job
+
+
+def _failed_alone(job_id: int) -> tuple[ColumnElement[bool], ...]:
+    return Failure.job_id == job_id, Failure.stage == "score", Failure.review_id.is_not(None)
 
 
 def _reopen_chunks(connection: Connection, job_id: int) -> list[int]:
@@ -65,7 +93,7 @@ def _reopen_chunks(connection: Connection, job_id: int) -> list[int]:
 
 def _take_out_failed_rows(connection: Connection, job_id: int) -> list[int]:
     """Take the reviews that failed alone out of the job's done chunks; return their ids, one a row."""
-    where = (Failure.job_id == job_id, Failure.stage == "score", Failure.review_id.is_not(None))
+    where = _failed_alone(job_id)
     failed = {id_ for id_ in connection.scalars(select(Failure.review_id).where(*where)) if id_ is not None}
     chunks = connection.execute(
         select(Chunk.id, Chunk.review_ids).where(Chunk.job_id == job_id, Chunk.state == "done", Chunk.failed > 0)

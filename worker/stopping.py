@@ -55,3 +55,5 @@ class Stopper:
                 give_back(connection, claim)
         except DatabaseError as error:
             log.warning("chunk left to its lease", action="chunk_left", chunk=claim.chunk_id, reason=str(error))
+        else:
+            log.info("chunk given back", action="chunk_given_back", job=claim.job_id, chunk=claim.chunk_id)

@@ -1,4 +1,4 @@
-"""`reviewmill jobs show` says what went wrong and what to do; `jobs retry` does it."""
+"""`reviewmill jobs show` says what went wrong, whole, and what to do."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from broker.redis_server import RedisServer
 from db.claims import claim_chunk, fail_chunk, finish_chunk
-from db.jobs import NewJob, cancel_job, create_job, settle_job
+from db.jobs import NewJob, RejectedRow, create_job, settle_job
 from db.predictions import ScoreFailure, store_score_failures
 from db.registry import register_model
 from db.reviews import store_reviews
@@ -38,9 +37,13 @@ def troubled() -> int:
 def test_show_tells_what_failed_why_and_what_to_do(run: Run, troubled: int) -> None:
     shown = run("jobs", "show", troubled)
     assert shown.returncode == 0, shown
-    words = " ".join(shown.stdout.split())
-    for said in (GONE, SNEEZE, "r1", "1 done, 1 failed", "put the model's folder back", "reviewmill jobs retry 1"):
-        assert said in words
+    lines = [line.strip() for line in shown.stdout.splitlines()]
+    assert "chunks                1 done, 1 failed" in lines
+    trouble = lines.index("Chunks in trouble")
+    assert lines[trouble + 1 : trouble + 3] == ["chunk 1: failed after 1 attempt, 1 error", GONE]
+    assert lines[lines.index("Rows that failed") + 1] == f"review r1: {SNEEZE}"
+    assert [line.split()[0] for line in lines[lines.index("What to do") + 1 :]] == ["put", "then"]
+    assert lines[-1].endswith("reviewmill jobs retry 1")
 
 
 def test_show_tells_the_same_in_json(run: Run, troubled: int) -> None:
@@ -52,26 +55,32 @@ def test_show_tells_the_same_in_json(run: Run, troubled: int) -> None:
     assert [line.split()[0] for line in shown["advice"]] == ["put", "then"]
 
 
-def test_retry_runs_what_failed_and_nothing_else(
-    run: Run, troubled: int, server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
-    retried = run("jobs", "retry", troubled, "--no-wait")
-    assert retried.returncode == 0, retried
-    assert "Of job 1, 1 chunks and 1 single reviews run again." in retried.stderr
-    shown = json.loads(run("jobs", "show", troubled, "--json").stdout)
-    assert (shown["state"], shown["scored"], shown["failed"]) == ("pending", 1, 0)
-    assert shown["chunk_states"] == {"done": 1, "pending": 2}
-    assert shown["failures"] == []
-
-
-def test_a_cancelled_job_and_one_that_is_not_there_are_refused_in_a_line(run: Run, troubled: int) -> None:
+def test_a_retry_is_advised_where_it_would_run_something(run: Run) -> None:
+    rejected = [RejectedRow(7, "r7", "no text")]
     with open_database().write() as connection:
-        job_id, _ = create_job(connection, NewJob("score", {}, [[1]], model_id=1))
-        cancel_job(connection, job_id)
-    for job, words in ((job_id, "was cancelled; score its source again"), (77, "there is no job 77; the newest is 2")):
-        refused = run("jobs", "retry", job)
-        assert refused.returncode == 2
-        assert words in refused.stderr
-        assert len(refused.stderr.strip().splitlines()) == 1
-    assert json.loads(run("jobs", "show", troubled, "--json").stdout)["state"] == "failed"
+        model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
+        ids = store_reviews(connection, "f.csv", [SomeReview("r1", "text 1")])
+        for failure in (None, ScoreFailure(ids[0], "r1", SNEEZE)):
+            new = NewJob("score", {}, [ids], model_id=model.id, rejected=rejected)
+            job_id, (chunk_id,) = create_job(connection, new)
+            held = claim_chunk(connection, chunk_id, "me", 60)
+            finish_chunk(connection, held, scored=0 if failure else 1, failed=1 if failure else 0)
+            store_score_failures(connection, job_id, [failure] if failure else [])
+            settle_job(connection, job_id)
+    unread, both = (json.loads(run("jobs", "show", job_id, "--json").stdout)["advice"] for job_id in (1, 2))
+    assert [line.split()[0] for line in unread] == ["mend"]
+    assert [line.split()[0] for line in both] == ["run", "mend"]
+    assert "line 7, review r7: no text" in run("jobs", "show", 1).stdout
+
+
+def test_a_job_that_went_well_needs_no_words(run: Run) -> None:
+    with open_database().write() as connection:
+        model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
+        ids = store_reviews(connection, "f.csv", [SomeReview("r1", "text 1")])
+        job_id, (chunk_id,) = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
+        finish_chunk(connection, claim_chunk(connection, chunk_id, "me", 60), scored=1)
+        settle_job(connection, job_id)
+    shown = run("jobs", "show", job_id).stdout
+    assert "done" in shown
+    for words in ("Chunks in trouble", "Rows that failed", "What to do"):
+        assert words not in shown

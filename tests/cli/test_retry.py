@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 import redis
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from broker.app import TASKS
 from broker.redis_server import RedisServer
@@ -100,7 +100,7 @@ def test_a_running_job_keeps_what_is_scored_and_what_is_held(run: Run, database:
     before = predictions(database)
     retried = run("jobs", "retry", 1, "--no-wait", "--json")
     assert retried.returncode == 0, retried
-    assert json.loads(retried.stdout)["state"] == "pending"
+    assert json.loads(retried.stdout)["state"] == "running"
     assert chunks(database) == [
         (1, "done", 1, None, 1, 0, [1]),
         (2, "pending", 1, None, 0, 0, [3, 4]),
@@ -111,6 +111,20 @@ def test_a_running_job_keeps_what_is_scored_and_what_is_held(run: Run, database:
     assert len(before) == 1
 
 
+def test_a_failed_job_is_pending_again(run: Run, database: Database, client: redis.Redis) -> None:
+    make_job(database)
+    with database.write() as connection:
+        connection.execute(update(Chunk).where(Chunk.id == 3).values(state="done", scored=2, lease_owner=None))
+        settle_job(connection, 1)
+    retried = run("jobs", "retry", 1, "--no-wait")
+    assert retried.returncode == 0, retried
+    assert "Of job 1, 1 chunk and 1 single review run again." in retried.stderr
+    shown = json.loads(run("jobs", "show", 1, "--json").stdout)
+    assert (shown["state"], shown["error"], shown["scored"], shown["failed"]) == ("pending", None, 3, 0)
+    assert shown["chunk_states"] == {"done": 2, "pending": 2}
+    assert shown["failures"] == []
+
+
 def test_only_what_runs_again_is_rung_and_in_the_jobs_priority(
     run: Run, database: Database, client: redis.Redis
 ) -> None:
@@ -119,19 +133,21 @@ def test_only_what_runs_again_is_rung_and_in_the_jobs_priority(
     assert rung(client) == {"high": [2, 4]}
     # Nothing failed since: a second retry tells nobody anything.
     left = chunks(database)
-    assert run("jobs", "retry", 1, "--no-wait").returncode == 0
+    again = run("jobs", "retry", 1, "--no-wait")
+    assert (again.returncode, "Nothing of job 1" in again.stderr) == (0, True)
     assert (rung(client), chunks(database)) == ({"high": [2, 4]}, left)
 
 
-def test_a_job_with_nothing_to_run_again_stays_done(run: Run, database: Database, client: redis.Redis) -> None:
+def test_with_nothing_to_run_again_no_stack_is_started(run: Run, database: Database, home: Path) -> None:
     make_done_job(database)
     left = chunks(database)
-    retried = run("jobs", "retry", 1, "--no-wait", "--json")
+    retried = run("jobs", "retry", 1, "--json")
     assert retried.returncode == 0, retried
-    assert "0 chunks and 0 single reviews" in retried.stderr
+    assert retried.stderr.splitlines() == ["Nothing of job 1 is there to run again."]
     outcome = json.loads(retried.stdout)
     assert (outcome["state"], outcome["scored"], outcome["failed"]) == ("done", 2, 1)
-    assert (rung(client), chunks(database)) == ({}, left)
+    assert chunks(database) == left
+    assert not (home / "run").exists()
 
 
 def test_a_retry_that_is_refused_prints_no_answer_and_starts_no_stack(run: Run, database: Database, home: Path) -> None:
@@ -139,10 +155,13 @@ def test_a_retry_that_is_refused_prints_no_answer_and_starts_no_stack(run: Run, 
     with database.write() as connection:
         cancel_job(connection, 1)
     left = chunks(database)
-    for job_id, said in ((1, "job 1 was cancelled"), (77, "there is no job 77")):
+    for job_id, said in (
+        (1, "job 1 was cancelled; score its source again"),
+        (77, "there is no job 77; the newest is 1"),
+    ):
         refused = run("jobs", "retry", job_id, "--json")
         assert (refused.returncode, refused.stdout) == (2, ""), refused
-        (error,) = [line for line in refused.stderr.splitlines() if line.startswith("Error:")]
+        (error,) = refused.stderr.splitlines()
         assert said in error
     assert chunks(database) == left
     assert not (home / "run").exists()

@@ -24,7 +24,7 @@ from db.claims import (
 from db.clock import utc_now
 from db.database import Database
 from db.errors import LeaseLost
-from db.jobs import cancel_job, job_status, settle_job
+from db.jobs import add_chunk, cancel_job, job_status, settle_job
 from db.predictions import store_predictions
 from db.tables import Chunk, Job
 from tests.samples import verdict
@@ -237,3 +237,17 @@ def test_cancelling_takes_the_chunk_from_its_holder(database: Database, new_job:
     assert claim(other) is None
     with database.read() as connection:
         assert connection.scalar(select(Job.state)) == "cancelled"
+
+
+def test_a_chunk_added_while_its_job_is_cancelled_is_cancelled(
+    database: Database, new_job: NewJob, claim: Take
+) -> None:
+    job_id, _ = new_job()
+    with database.write() as connection:
+        cancel_job(connection, job_id)
+        added = add_chunk(connection, job_id, [1])
+    assert claim(added) is None
+    chunk = chunk_of(database, added)
+    assert (chunk.state, chunk.lease_owner, chunk.lease_expires_at) == ("cancelled", None, None)
+    with database.read() as connection:
+        assert job_status(connection, job_id).state == "cancelled"

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from db.claims import claim_chunk, fail_chunk, finish_chunk
+from db.clock import utc_now
 from db.database import Database
 from db.errors import JobCancelled, UnknownJob
 from db.jobs import RejectedRow, cancel_job, job_status, refused_rows, settle_job
 from db.predictions import ScoreFailure, store_score_failures
-from db.retry import retry_job
-from db.tables import Chunk
+from db.retry import Failed, retry_job, what_failed
+from db.tables import Chunk, Job
 
 NewJob = Callable[..., tuple[int, list[int]]]
 
@@ -77,13 +78,48 @@ def test_without_failures_nothing_changes(database: Database, new_job: NewJob) -
         assert job_status(connection, job_id).state == "done"
 
 
-def test_a_running_job_retries_what_failed_so_far(database: Database, new_job: NewJob) -> None:
-    job_id, (bad, _) = new_job(chunks=2)
+def test_a_running_job_stays_running_while_what_failed_so_far_is_retried(database: Database, new_job: NewJob) -> None:
+    job_id, (bad, held, _) = new_job(chunks=3)
     with database.write() as connection:
         fail_chunk(connection, claim_chunk(connection, bad, "me", 60), "oops")
+        claim_chunk(connection, held, "other", 60)
+        started_at = job_status(connection, job_id).started_at
     with database.write() as connection:
         assert retry_job(connection, job_id).chunks == 1
-    assert [row[1] for row in chunks(database)] == ["pending", "pending"]
+        job = job_status(connection, job_id)
+    assert (job.state, job.started_at) == ("running", started_at)
+    assert [row[1] for row in chunks(database)] == ["pending", "leased", "pending"]
+
+
+def test_a_retried_job_keeps_its_first_start(database: Database, new_job: NewJob) -> None:
+    job_id, (bad,) = new_job()
+    with database.write() as connection:
+        fail_chunk(connection, claim_chunk(connection, bad, "me", 60), "oops")
+        long_ago = utc_now(-3600)
+        connection.execute(update(Job).where(Job.id == job_id).values(started_at=long_ago))
+        started_at = job_status(connection, job_id).started_at
+        retry_job(connection, job_id)
+    with database.write() as connection:
+        claim_chunk(connection, bad, "me", 60)
+        job = job_status(connection, job_id)
+    assert (job.state, job.started_at) == ("running", started_at)
+
+
+def test_what_failed_is_counted_by_what_a_retry_can_do(database: Database, new_job: NewJob) -> None:
+    job_id, (whole, single, good) = new_job(chunks=3, rejected=[RejectedRow(7, None, "no text")])
+    with database.read() as connection:
+        assert what_failed(connection, job_id) == Failed(chunks=0, rows=0, unread=1)
+    with database.write() as connection:
+        fail_chunk(connection, claim_chunk(connection, whole, "me", 60), "oops")
+        finish_chunk(connection, claim_chunk(connection, good, "me", 60), scored=2)
+    finish_with_one_failure(database, job_id, single)
+    with database.write() as connection:
+        failed = what_failed(connection, job_id)
+        retried = retry_job(connection, job_id)
+        left = what_failed(connection, job_id)
+    assert (failed, failed.can_run_again) == (Failed(chunks=1, rows=1, unread=1), True)
+    assert (retried.chunks, retried.rows) == (failed.chunks, failed.rows)
+    assert (left, left.can_run_again) == (Failed(chunks=0, rows=0, unread=1), False)
 
 
 def test_what_cannot_be_retried(database: Database, new_job: NewJob) -> None:

@@ -7,6 +7,7 @@ code that one review causes, and an allocation that fails at the same batches on
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 from sqlalchemy import Connection
@@ -82,6 +83,11 @@ def out_of_memory() -> None:
     TensorFlowEngine.logits = greedy  # type: ignore[assignment,method-assign]
 
 
+def hang_in_a_batch() -> None:
+    """Never come back from the first batch, as native code may that waits for a device."""
+    TensorFlowEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
+
+
 #: What a worker of small memory can take.
 FITTING_TOKENS = 1_000
 
@@ -93,6 +99,7 @@ FAULTS = {
     "die-of-one-word": die_of_one_word,
     "small-memory": small_memory,
     "out-of-memory": out_of_memory,
+    "hang-in-a-batch": hang_in_a_batch,
 }
 
 if __name__ == "__main__":

@@ -93,6 +93,25 @@ def test_sigterm_while_a_model_is_loaded(team: Team, survived: Survived) -> None
 
 
 @ON_SQLITE
+def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived) -> None:
+    # The lease is an hour: what another worker finds free was given back, and did not just run out.
+    worker = team.start("hang-in-a-batch", module="tests.faults.faulty_worker", REVIEWMILL_LEASE_S="3600")
+    team.enqueue(team.write_reviews(10))
+    wait_until(lambda: "model_loaded" in worker.said())
+    began = time.monotonic()
+    log = stop(worker)
+    took_s = time.monotonic() - began
+    assert took_s < 10
+    assert "worker_stopped_late" in log
+    assert (_states(team), team.attempts(), team.deaths()) == ({"pending"}, [1], 0)
+    heir = team.worker()
+    assert team.wait_for_end().scored == 10
+    team.check_books()
+    stop(heir)
+    survived("SIGTERM while a batch hangs", f"exit 0 in {took_s:.1f} s; the lease was given back over its head")
+
+
+@ON_SQLITE
 def test_a_second_sigterm_stops_at_once(team: Team, survived: Survived) -> None:
     worker = team.start("pause-before-commit", module="tests.faults.faulty_worker")
     team.enqueue(team.write_long_reviews(1_000))
