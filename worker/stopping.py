@@ -15,6 +15,8 @@ from worker.context import WorkerContext
 _SCORING_GRACE_S = 7.0
 #: Training ends its step and writes its state to disk.
 _TRAINING_GRACE_S = 60.0
+#: How long the database is waited for then; leases that it does not take back run out by themselves.
+_GIVE_BACK_S = 1.5
 _LOOK_S = 0.1
 
 log = structlog.get_logger()
@@ -40,14 +42,20 @@ class Stopper:
         began = time.monotonic()
         while time.monotonic() - began < self._grace_s():
             time.sleep(_LOOK_S)
-        for claim in list(self._context.held.values()):
-            self._give_back(claim)
+        # In a thread of its own: the database may be what hangs.
+        giver = threading.Thread(target=self._give_all_back, name="giver", daemon=True)
+        giver.start()
+        giver.join(_GIVE_BACK_S)
         log.warning("worker stopped in mid-work", action="worker_stopped_late", owner=self._context.owner)
         os._exit(0)
 
     def _grace_s(self) -> float:
         trains = any(claim.kind == "finetune" for claim in list(self._context.held.values()))
         return _TRAINING_GRACE_S if trains else _SCORING_GRACE_S
+
+    def _give_all_back(self) -> None:
+        for claim in list(self._context.held.values()):
+            self._give_back(claim)
 
     def _give_back(self, claim: Claim) -> None:
         try:

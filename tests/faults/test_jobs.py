@@ -30,7 +30,7 @@ SCORE = ("--text", "body", "--id", "key", "--model")
 @ON_SQLITE
 @pytest.mark.long
 def test_cancel_with_eight_chunks_in_flight(team: Team, survived: Survived) -> None:
-    # With leases this long only the look before each batch can tell a worker in time.
+    # Leases so long that none runs out by itself.
     workers = [team.worker(REVIEWMILL_LEASE_S="120") for _ in range(4)]
     team.enqueue(team.write_long_reviews(20_000))
     wait_until(lambda: _in_flight(team) == (8, 4), 180)

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+from sqlalchemy import update
+
 from db.tables import Chunk, Prediction
 from tests.faults.conftest import Survived
 from tests.faults.team import ON_POSTGRESQL, ON_SQLITE, Team, stop
@@ -109,6 +111,27 @@ def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived) -> Non
     team.check_books()
     stop(heir)
     survived("SIGTERM while a batch hangs", f"exit 0 in {took_s:.1f} s; the lease was given back over its head")
+
+
+@ON_POSTGRESQL
+def test_sigterm_while_a_batch_and_the_database_hang(team: Team, survived: Survived) -> None:
+    worker = team.start("hang-in-a-batch", module="tests.faults.faulty_worker")
+    team.enqueue(team.write_reviews(10))
+    wait_until(lambda: "model_loaded" in worker.said())
+    with team.database.write() as connection:
+        # Whoever gives the chunk back must wait for this transaction.
+        connection.execute(update(Chunk).values(error="locked"))
+        began = time.monotonic()
+        log = stop(worker)
+        took_s = time.monotonic() - began
+    assert took_s < 10
+    assert "worker_stopped_late" in log
+    assert "chunk_given_back" not in log
+    heir = team.worker()
+    assert team.wait_for_end().scored == 10
+    team.check_books()
+    stop(heir)
+    survived("SIGTERM while a batch and the database hang", f"exit 0 in {took_s:.1f} s; the lease ran out by itself")
 
 
 @ON_SQLITE
