@@ -8,7 +8,7 @@ All times are the database's.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, not_, or_, select, update
 
 from db.clock import utc_now
 from db.errors import LeaseLost
@@ -37,14 +37,17 @@ class Claim:
     deaths: int
 
 
-def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: float) -> Claim | None:
+def claim_chunk(
+    connection: Connection, chunk_id: int, owner: str, lease_s: float, *, suspects: bool = True
+) -> Claim | None:
     """Take the chunk if it is free: pending and due, or leased with the lease run out. Otherwise None.
 
-    A free chunk of a cancelled job is cancelled instead.
+    Without `suspects`, one that a worker has died of, or may have, is not to be had. A free chunk of a cancelled
+    job is cancelled instead.
     """
     row = connection.execute(
         update(Chunk)
-        .where(Chunk.id == chunk_id, is_free())
+        .where(Chunk.id == chunk_id, is_free() if suspects else and_(is_free(), not_(_is_suspect())))
         .values(
             state="leased",
             attempt=Chunk.attempt + 1,
@@ -138,6 +141,11 @@ def release_dead(connection: Connection, owner: str) -> list[int]:
     return list(freed)
 
 
+def is_free_suspect(connection: Connection, chunk_id: int) -> bool:
+    """Whether the chunk is free, and a worker has died of it, or may have."""
+    return connection.scalar(select(Chunk.id).where(Chunk.id == chunk_id, is_free(), _is_suspect())) is not None
+
+
 def is_free() -> ColumnElement[bool]:
     """Whether anybody may claim a chunk now."""
     due = or_(Chunk.next_attempt_at.is_(None), Chunk.next_attempt_at <= utc_now())
@@ -145,6 +153,11 @@ def is_free() -> ColumnElement[bool]:
         and_(Chunk.state == "pending", due),
         and_(Chunk.state == "leased", Chunk.lease_expires_at < utc_now()),
     )
+
+
+def _is_suspect() -> ColumnElement[bool]:
+    # A lease that is there to be claimed has run out.
+    return or_(Chunk.deaths > 0, Chunk.state == "leased")
 
 
 _RELEASED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "scored": 0}

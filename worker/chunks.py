@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from broker.doorbell import ring
-from db.claims import Claim, claim_chunk, fail_chunk, give_back, postpone, retry_later
+from db.claims import Claim, claim_chunk, fail_chunk, give_back, is_free_suspect, postpone, retry_later
 from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
 from worker.context import WorkerContext
@@ -48,12 +48,22 @@ def run_chunk(context: WorkerContext, chunk_id: int, work: Work) -> None:
 
     Never raises for the chunk's sake: whatever happens is written to SQL, which the sweep acts upon.
     """
+    with context.turns.beside_others():
+        if _run(context, chunk_id, work, suspects=False):
+            return
+    if _waits_as_suspect(context, chunk_id):
+        with context.turns.alone():
+            _run(context, chunk_id, work, suspects=True)
+
+
+def _run(context: WorkerContext, chunk_id: int, work: Work, *, suspects: bool) -> bool:
+    """Claim the chunk and do the work; return whether it was to be had."""
     if context.stopping.is_set():
-        return
+        return True
     claimed_at = time.monotonic()
-    claim = _claim(context, chunk_id)
+    claim = _claim(context, chunk_id, suspects)
     if claim is None:
-        return
+        return False
     heartbeat = Heartbeat(context.database, claim, context.settings.lease_s, context.stopping, claimed_at)
     try:
         with context.holding(claim), heartbeat:
@@ -61,12 +71,13 @@ def run_chunk(context: WorkerContext, chunk_id: int, work: Work) -> None:
                 work(context, claim, heartbeat)
     except Exception as error:
         _end_early(context, claim, error)
+    return True
 
 
-def _claim(context: WorkerContext, chunk_id: int) -> Claim | None:
+def _claim(context: WorkerContext, chunk_id: int, suspects: bool) -> Claim | None:
     try:
         with context.database.write() as connection:
-            claim = claim_chunk(connection, chunk_id, context.owner, context.settings.lease_s)
+            claim = claim_chunk(connection, chunk_id, context.owner, context.settings.lease_s, suspects=suspects)
     except DatabaseUnreachable as error:
         # The message is gone, the chunk is not: the sweep rings it again.
         log.warning("chunk not claimed", action="claim_failed", chunk=chunk_id, reason=str(error))
@@ -76,6 +87,15 @@ def _claim(context: WorkerContext, chunk_id: int) -> Claim | None:
         return None
     log.info("chunk claimed", action="chunk_claimed", job=claim.job_id, chunk=chunk_id, attempt=claim.attempt)
     return claim
+
+
+def _waits_as_suspect(context: WorkerContext, chunk_id: int) -> bool:
+    try:
+        with context.database.read() as connection:
+            return is_free_suspect(connection, chunk_id)
+    except DatabaseUnreachable as error:
+        log.warning("chunk not claimed", action="claim_failed", chunk=chunk_id, reason=str(error))
+        return False
 
 
 def _end_early(context: WorkerContext, claim: Claim, error: Exception) -> None:

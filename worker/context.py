@@ -13,6 +13,7 @@ from db.claims import Claim
 from db.database import Database
 from worker.models import LoadedModels
 from worker.settings import WorkerSettings
+from worker.turns import Turns
 
 
 def owner_of(pid: int) -> str:
@@ -29,8 +30,8 @@ class WorkerContext:
     """One process: its database, doorbell, loaded models, and the one device it works on.
 
     `device` is held by whichever task infers or trains, so that the process can claim and tokenize
-    the next chunk, and write the last one, while the device works. `stopping` is set on SIGTERM. `held` are
-    the claims under work, by chunk.
+    the next chunk, and write the last one, while the device works. `turns` keep suspects apart from the rest.
+    `stopping` is set on SIGTERM. `held` are the claims under work, by chunk.
     """
 
     database: Database
@@ -39,6 +40,7 @@ class WorkerContext:
     models: LoadedModels
     owner: str = field(default_factory=_owner)
     device: threading.Lock = field(default_factory=threading.Lock)
+    turns: Turns = field(default_factory=Turns)
     stopping: threading.Event = field(default_factory=threading.Event)
     held: dict[int, Claim] = field(default_factory=dict)
 
