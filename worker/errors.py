@@ -24,6 +24,14 @@ class CheckpointLoadError(WorkerError):
     """A checkpoint directory cannot be made into a model."""
 
 
+class EngineBuildError(WorkerError):
+    """An engine could not be built of a checkpoint."""
+
+
+class TokenBeyondVocabulary(WorkerError):
+    """The tokenizer gives a token that the model has no embedding for."""
+
+
 class CheckpointSaveError(WorkerError):
     """A model cannot be written as a checkpoint directory."""
 

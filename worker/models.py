@@ -4,13 +4,14 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from db.database import Database
 from db.registry import RegisteredModel, get_model
+from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
+from worker.engines.choose import choose_engine, load_engine
 from worker.errors import ModelMissing
 from worker.memory import TokenBudget
 from worker.settings import WorkerSettings
@@ -23,7 +24,7 @@ class LoadedModel:
     """A registered model, ready to tokenize and infer in batches within its budget on this device."""
 
     record: RegisteredModel
-    tokenizer: Any
+    tokenizer: Tokenizer
     engine: Engine
     budget: TokenBudget
 
@@ -49,10 +50,6 @@ class LoadedModels:
             return self._loaded[model_id]
 
     def _load(self, model_id: int) -> LoadedModel:
-        # TensorFlow takes seconds to import, and a worker that has no work needs none of it.
-        from worker.checkpoints.tokenizer import load_tokenizer
-        from worker.engines.tensorflow import TensorFlowEngine
-
         with self._database.read() as connection:
             record = get_model(connection, model_id)
         directory = Path(record.path)
@@ -60,8 +57,10 @@ class LoadedModels:
             raise ModelMissing(
                 f"the files of {record.reference} are gone: {directory} is not a folder on this worker's machine"
             )
-        log.info("loading model", action="model_loading", model=record.reference)
+        name = choose_engine(self._settings.engine, self._device)
+        log.info("loading model", action="model_loading", model=record.reference, engine=name)
         budget = TokenBudget(self._database, model_id, self._device, self._settings.token_budget)
-        loaded = LoadedModel(record, load_tokenizer(directory), TensorFlowEngine(directory), budget)
+        tokenizer, engine = load_engine(name, record, self._settings.home.absolute())
+        loaded = LoadedModel(record, tokenizer, engine, budget)
         log.info("model loaded", action="model_loaded", model=record.reference)
         return loaded

@@ -1,6 +1,7 @@
 """Settings of the worker room."""
 
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_dir
 from pydantic import Field
@@ -18,6 +19,10 @@ class WorkerSettings(BaseSettings):
     )
     devices: str = Field(
         default="auto", description="Devices of `reviewmill worker`: auto, cpu, or GPU numbers such as 0,1."
+    )
+    engine: Literal["auto", "openvino", "tensorflow"] = Field(
+        default="auto",
+        description="What scores: openvino (CPUs only), tensorflow, or auto: openvino on CPUs, tensorflow on GPUs.",
     )
     token_budget: int = Field(
         default=4096,

@@ -103,5 +103,7 @@ FAULTS = {
 }
 
 if __name__ == "__main__":
+    # The faults are TensorFlow's, or stand in for its own.
+    os.environ["REVIEWMILL_ENGINE"] = "tensorflow"
     FAULTS[sys.argv[1]]()
     process.main(sys.argv[2:])

@@ -56,7 +56,17 @@ def job(database: Database) -> tuple:
         return one, refused_rows(connection, 1, limit=2_000)
 
 
-def test_one_poison_review_in_a_thousand(context: WorkerContext, poisoned: RegisteredModel, make_chunk: Make) -> None:
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("openvino", "token 218 has no embedding: the model knows 218 tokens"),
+        ("tensorflow", "is not in [0, 218)"),
+    ],
+)
+def test_one_poison_review_in_a_thousand(
+    context: WorkerContext, poisoned: RegisteredModel, make_chunk: Make, engine: str, reason: str
+) -> None:
+    context.models._settings = context.settings.model_copy(update={"engine": engine})
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(1_000)]
     reviews[371] = SomeReview("371", f"a {WORD} film")
     run_chunk(context, make_chunk(poisoned.id, reviews), score_chunk)
@@ -64,7 +74,7 @@ def test_one_poison_review_in_a_thousand(context: WorkerContext, poisoned: Regis
     assert (one.state, one.scored, one.failed, one.total) == ("done", 999, 1, 1_000)
     assert [failure["external_id"] for failure in failures] == ["371"]
     assert "fails on this review alone" in failures[0]["reason"]
-    assert "is not in [0, 218)" in failures[0]["reason"]
+    assert reason in failures[0]["reason"]
     with context.database.read() as connection:
         assert len(list(connection.scalars(select(Prediction.review_id)))) == 999
         assert len(list(connection.scalars(select(Failure.review_id)))) == 1
@@ -96,7 +106,7 @@ def test_a_model_that_fails_on_everything_is_not_the_reviews_fault(
     run_chunk(context, chunk_id, score_chunk)
     one, failures = job(context.database)
     assert (one.state, one.failed, failures) == ("failed", 200, [])
-    assert "is not in [0, 218)" in one.error
+    assert "token 218 has no embedding" in one.error
 
 
 def test_out_of_memory_halves_the_budget_and_goes_on(

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,25 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def put_in_place(target: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder beside the target and rename it there: it is seen whole or not at all.
+
+    A write that fails leaves nothing. Raises OSError, and what `write` raises.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        write(partial)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        # The first version of a name also makes the folder of that name.
+        sync(target.parent)
+        sync(target.parent.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:

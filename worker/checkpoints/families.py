@@ -25,6 +25,20 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerNames:
+    """The stored names of the eight parts of one transformer layer: six dense layers and two norms."""
+
+    query: str
+    key: str
+    value: str
+    output: str
+    norm: str
+    up: str
+    down: str
+    last_norm: str
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """The names of one family.
 
@@ -37,7 +51,7 @@ class Family:
     prefix: str
     embeddings: tuple[Slot, ...]
     layer_places: tuple[str, str]
-    layer: tuple[Slot, ...]
+    layer: LayerNames
     head: tuple[Slot, ...]
     pooler: tuple[Slot, ...] = ()
     segments: bool = False
@@ -52,9 +66,17 @@ class Family:
         yield from self.embeddings
         for index in range(layers):
             for inner in range(repetitions):
-                stored, built = (place.format(index=index, inner=inner) for place in self.layer_places)
-                for slot in self.layer:
+                stored, built = self._places(index, inner)
+                for slot in _layer(self.layer):
                     yield Slot(f"{stored}.{slot.tensor}", f"{built}/{slot.variable}", slot.layout)
+
+    def stored_place(self, index: int, inner: int = 0) -> str:
+        """Return where the tensors of a distinct layer are stored, without the prefix."""
+        return self._places(index, inner)[0]
+
+    def _places(self, index: int, inner: int) -> tuple[str, str]:
+        stored, built = (place.format(index=index, inner=inner) for place in self.layer_places)
+        return stored, built
 
 
 def _dense(tensor: str, variable: str) -> tuple[Slot, Slot]:
@@ -72,21 +94,18 @@ def _split(tensor: str, name: str) -> tuple[Slot, Slot]:
     return kernel, Slot(f"{tensor}.bias", f"{path}/bias", Layout.SPLIT_HEADS_BIAS)
 
 
-def _layer(
-    query: str, key: str, value: str, output: str, norm: str, up: str, down: str, last_norm: str
-) -> tuple[Slot, ...]:
-    """Map one transformer layer, given the family's names of its eight parts."""
+def _layer(names: LayerNames) -> tuple[Slot, ...]:
     joined = "self_attention_layer/attention_output"
     return (
-        *_split(query, "query"),
-        *_split(key, "key"),
-        *_split(value, "value"),
-        Slot(f"{output}.weight", f"{joined}/kernel", Layout.JOIN_HEADS),
-        Slot(f"{output}.bias", f"{joined}/bias"),
-        *_norm(norm, "self_attention_layer_norm"),
-        *_dense(up, "feedforward_intermediate_dense"),
-        *_dense(down, "feedforward_output_dense"),
-        *_norm(last_norm, "feedforward_layer_norm"),
+        *_split(names.query, "query"),
+        *_split(names.key, "key"),
+        *_split(names.value, "value"),
+        Slot(f"{names.output}.weight", f"{joined}/kernel", Layout.JOIN_HEADS),
+        Slot(f"{names.output}.bias", f"{joined}/bias"),
+        *_norm(names.norm, "self_attention_layer_norm"),
+        *_dense(names.up, "feedforward_intermediate_dense"),
+        *_dense(names.down, "feedforward_output_dense"),
+        *_norm(names.last_norm, "feedforward_layer_norm"),
     )
 
 
@@ -105,7 +124,7 @@ def _embeddings(inside: str = "") -> tuple[Slot, ...]:
 
 _SEGMENTS = Slot(SEGMENT_TYPES, "segment_embedding/embeddings")
 
-_BERT_LAYER = _layer(
+_BERT_LAYER = LayerNames(
     query="attention.self.query",
     key="attention.self.key",
     value="attention.self.value",
@@ -115,7 +134,7 @@ _BERT_LAYER = _layer(
     down="output.dense",
     last_norm="output.LayerNorm",
 )
-_DISTILBERT_LAYER = _layer(
+_DISTILBERT_LAYER = LayerNames(
     query="attention.q_lin",
     key="attention.k_lin",
     value="attention.v_lin",
@@ -125,7 +144,7 @@ _DISTILBERT_LAYER = _layer(
     down="ffn.lin2",
     last_norm="output_layer_norm",
 )
-_ALBERT_LAYER = _layer(
+_ALBERT_LAYER = LayerNames(
     query="attention.query",
     key="attention.key",
     value="attention.value",

@@ -1,13 +1,44 @@
 """Tokenizers of checkpoints, in bulk: the Rust part of what transformers builds, called directly."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from transformers import AutoTokenizer
 
 from worker.errors import CheckpointLoadError
+
+_RUST_FILE = "tokenizer.json"
+_FACTS_FILE = "tokenizer_facts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """The Rust tokenizer of a checkpoint, and what else is needed to feed its model.
+
+    `truncation_side` is left or right; without `has_segments` a model takes all its segment ids as 0.
+    """
+
+    rust: Any
+    pad_token_id: int
+    truncation_side: str
+    has_segments: bool
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder, for read_tokenizer."""
+        self.rust.save(str(folder / _RUST_FILE))
+        facts = {name: getattr(self, name) for name in ("pad_token_id", "truncation_side", "has_segments")}
+        (folder / _FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Read what Tokenizer.save wrote; transformers, which takes seconds to import, is not needed."""
+    from tokenizers import Tokenizer as RustTokenizer
+
+    facts = json.loads((folder / _FACTS_FILE).read_text(encoding="utf-8"))
+    return Tokenizer(RustTokenizer.from_file(str(folder / _RUST_FILE)), **facts)
 
 
 class Encoded(NamedTuple):
@@ -23,8 +54,10 @@ class Encoded(NamedTuple):
     truncated: bool
 
 
-def load_tokenizer(directory: Path) -> Any:
+def load_tokenizer(directory: Path) -> Tokenizer:
     """Load the fast tokenizer of a checkpoint directory, from its files alone; raises CheckpointLoadError."""
+    from transformers import AutoTokenizer
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True, use_fast=True)
     except Exception as error:  # transformers and its Rust part raise many kinds, all about the files
@@ -32,11 +65,13 @@ def load_tokenizer(directory: Path) -> Any:
         raise CheckpointLoadError(f"{directory}: the tokenizer cannot be read: {reason}") from error
     if not tokenizer.is_fast:
         raise CheckpointLoadError(f"{directory}: it has only a slow tokenizer; add the tokenizer.json of its fast one")
-    return tokenizer
+    # A tokenizer may be told to leave segments out; the model then takes them as 0.
+    has_segments = "token_type_ids" in tokenizer.model_input_names
+    return Tokenizer(tokenizer.backend_tokenizer, tokenizer.pad_token_id, tokenizer.truncation_side, has_segments)
 
 
 def tokenize(
-    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str | None] | None, max_tokens: int
+    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str | None] | None, max_tokens: int
 ) -> list[Encoded]:
     """Tokenize reviews, some or all of them with a pair, cut to max_tokens with the special tokens.
 
@@ -44,16 +79,13 @@ def tokenize(
     An empty pair is no pair, there as here. One tokenizer must not be used with different max_tokens from
     two threads at once.
     """
-    rust = tokenizer.backend_tokenizer
-    _set_limits(rust, max_tokens, tokenizer.truncation_side)
-    encodings = rust.encode_batch_fast(_inputs(texts, pairs))
-    # A tokenizer may be told to leave segments out; the model then takes them as 0.
-    segments = "token_type_ids" in tokenizer.model_input_names
-    return [_encoded(encoding, segments) for encoding in encodings]
+    _set_limits(tokenizer.rust, max_tokens, tokenizer.truncation_side)
+    encodings = tokenizer.rust.encode_batch_fast(_inputs(texts, pairs))
+    return [_encoded(encoding, tokenizer.has_segments) for encoding in encodings]
 
 
 def tokenize_each(
-    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str | None], max_tokens: int
+    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str | None], max_tokens: int
 ) -> list[Encoded | str]:
     """Tokenize as `tokenize` does; where that fails, one review at a time, with the reason of each that fails."""
     try:
@@ -62,7 +94,7 @@ def tokenize_each(
         return [_encoded_or_reason(tokenizer, one, pair, max_tokens) for one, pair in zip(texts, pairs, strict=True)]
 
 
-def _encoded_or_reason(tokenizer: Any, text: str, pair: str | None, max_tokens: int) -> Encoded | str:
+def _encoded_or_reason(tokenizer: Tokenizer, text: str, pair: str | None, max_tokens: int) -> Encoded | str:
     try:
         (encoded,) = tokenize(tokenizer, [text], [pair], max_tokens)
     except Exception as error:

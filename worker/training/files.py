@@ -1,4 +1,4 @@
-"""Where the files of a training lie: apart by job and attempt, put in place whole, tidied away when the job is over.
+"""Where the files of a training lie: apart by job and attempt, tidied away when the job is over.
 
 MODELS/NAME/job-7-2            the checkpoint that attempt 2 at job 7 made: the registered version, if it was first
 MODELS/NAME/.job-7-2.partial   the same while it is being written
@@ -7,7 +7,6 @@ MODELS/NAME/.job-7.training    the states of job 7, from which a training cut sh
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -16,7 +15,6 @@ from db.database import Database
 from db.errors import DatabaseError
 from db.registry import registered_folders
 from db.training import trainings_over
-from worker.checkpoints.durable import sync
 
 _OURS = re.compile(r"job-(\d+)-\d+|\.job-(\d+)-\d+\.partial|\.job-(\d+)\.training")
 
@@ -31,25 +29,6 @@ def version_folder(models: Path, name: str, job_id: int, attempt: int) -> Path:
 def states_folder(models: Path, name: str, job_id: int) -> Path:
     """Where the states of a job's training lie."""
     return models / name / f".job-{job_id}.training"
-
-
-def put_in_place(target: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a folder beside the target and rename it there: it is seen whole or not at all.
-
-    A write that fails leaves nothing. Raises OSError, and what `write` raises.
-    """
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        write(partial)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        # The first version of a name also makes the folder of that name.
-        sync(target.parent)
-        sync(target.parent.parent)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def tidy(database: Database, models: Path, name: str) -> None:

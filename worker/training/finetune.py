@@ -15,6 +15,7 @@ from db.jobs import settle_job
 from db.registry import RegisteredModel, register_model
 from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
+from worker.checkpoints.durable import put_in_place
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.checkpoints.tokenizer import load_tokenizer
@@ -23,7 +24,7 @@ from worker.engines.tensorflow import TensorFlowEngine
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.callbacks import CurveWriter, StateKeeper
-from worker.training.files import put_in_place, states_folder, tidy, version_folder
+from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import compile_classifier, encode_examples, fit_classifier, held_out_accuracy
 from worker.training.precision import training_precision
 from worker.training.progress import Progress

@@ -1,7 +1,7 @@
 """Our probabilities are those of the transformers pipeline on PyTorch, for every family and kind of row."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,20 @@ import pytest
 
 from db.checkpoint import FAMILIES, read_checkpoint_facts
 from worker.checkpoints.tokenizer import Encoded, load_tokenizer, tokenize
-from worker.engines.base import Batch
+from worker.checkpoints.weights import read_weights
+from worker.engines.base import Batch, Engine
+from worker.engines.openvino.engine import OpenVINOEngine
+from worker.engines.openvino.graph import build_graph
 from worker.engines.tensorflow import TensorFlowEngine
 from worker.probabilities import probabilities
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 TOLERANCE = 1e-5
 NAMES = sorted(path.parent.name for path in CHECKPOINTS.glob("*/reference.json"))
+ENGINES: dict[str, Callable[[Path], Engine]] = {
+    "tensorflow": TensorFlowEngine,
+    "openvino": lambda directory: OpenVINOEngine(build_graph(read_weights(directory))),
+}
 
 
 def pad(rows: Sequence[Encoded], padding_id: int) -> Batch:
@@ -34,7 +41,7 @@ def pad(rows: Sequence[Encoded], padding_id: int) -> Batch:
 class Subject:
     """A checkpoint, its engine, its tokenized reference rows and what PyTorch answered."""
 
-    engine: TensorFlowEngine
+    engine: Engine
     rows: list[Encoded]
     expected: np.ndarray
     expected_tokens: list[int]
@@ -45,9 +52,10 @@ class Subject:
         return probabilities(self.engine.logits(pad(rows, self.padding_id)), self.problem_type)
 
 
-@pytest.fixture(scope="session", params=NAMES)
+@pytest.fixture(scope="session", params=[(engine, name) for engine in ENGINES for name in NAMES], ids="-".join)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    directory = CHECKPOINTS / request.param
+    engine, name = request.param
+    directory = CHECKPOINTS / name
     facts = read_checkpoint_facts(directory)
     assert facts.labels is not None
     assert facts.problem_type is not None
@@ -55,7 +63,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     tokenizer = load_tokenizer(directory)
     texts, pairs = [row["text"] for row in reference], [row["pair"] for row in reference]
     return Subject(
-        engine=TensorFlowEngine(directory),
+        engine=ENGINES[engine](directory),
         rows=tokenize(tokenizer, texts, pairs, facts.max_tokens),
         expected=np.array([[row["probabilities"][label] for label in facts.labels] for row in reference]),
         expected_tokens=[row["tokens"] for row in reference],

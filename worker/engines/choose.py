@@ -1,0 +1,45 @@
+"""Which engine serves a model on a device, and loading it with the tokenizer that feeds it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from db.registry import RegisteredModel
+from worker.checkpoints.tokenizer import Tokenizer
+from worker.engines.base import Engine
+
+Loaded = tuple[Tokenizer, Engine]
+
+
+def choose_engine(wanted: str, device: str) -> str:
+    """The engine's name for REVIEWMILL_ENGINE and a device of worker.devices.device_name: auto is OpenVINO on CPUs."""
+    if wanted != "auto":
+        return wanted
+    return "openvino" if device.endswith("/cpu") else "tensorflow"
+
+
+def load_engine(name: str, record: RegisteredModel, home: Path) -> Loaded:
+    """Load a model's tokenizer and engine. Raises CheckpointLoadError, EngineBuildError and OSError."""
+    return _LOADERS[name](record, home)
+
+
+# Each imports its library at its first model: a worker that has no work needs none of them.
+
+
+def _openvino(record: RegisteredModel, home: Path) -> Loaded:
+    from worker.checkpoints.tokenizer import read_tokenizer
+    from worker.engines.openvino.artefacts import build_artefacts
+    from worker.engines.openvino.engine import OpenVINOEngine
+
+    artefacts = build_artefacts(home, Path(record.path), record.digest)
+    return read_tokenizer(artefacts.folder), OpenVINOEngine(artefacts.graph("float32"))
+
+
+def _tensorflow(record: RegisteredModel, home: Path) -> Loaded:
+    from worker.checkpoints.tokenizer import load_tokenizer
+    from worker.engines.tensorflow import TensorFlowEngine
+
+    directory = Path(record.path)
+    return load_tokenizer(directory), TensorFlowEngine(directory)
+
+
+_LOADERS: dict[str, Callable[[RegisteredModel, Path], Loaded]] = {"openvino": _openvino, "tensorflow": _tensorflow}

@@ -1,0 +1,85 @@
+"""What is built of a checkpoint for this kind of CPU, and kept: its tokenizer and a graph for each precision.
+
+HOME/engines/DIGEST-BUILD/tokenizer.json, float32.xml, float32.bin ...
+
+DIGEST is the checkpoint's, BUILD that of the CPU's kind and the versions of the libraries: another CPU or an
+upgrade builds anew. Several workers that start together build once. Building runs in a process of its own, so that
+no worker carries the libraries and the memory that only building needs.
+"""
+
+import fcntl
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+
+from broker.child import start_child
+from worker.checkpoints.durable import put_in_place
+from worker.cpu import cpu_kind
+from worker.engines.openvino.build import CHECKPOINT_AT_FAULT
+from worker.errors import CheckpointLoadError, EngineBuildError
+
+#: Counted up when what is built changes.
+_FORMAT = 1
+_LIBRARIES = ("openvino", "transformers", "tokenizers")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """The folder of one checkpoint's artefacts; whole once it exists."""
+
+    folder: Path
+
+    def graph(self, name: str) -> Path:
+        """The file of a graph."""
+        return self.folder / f"{name}.xml"
+
+
+def build_artefacts(home: Path, directory: Path, digest: str) -> Artefacts:
+    """Return the artefacts of a checkpoint, with its float32 graph; built if they are not there yet.
+
+    Raises CheckpointLoadError where the checkpoint is at fault, EngineBuildError and OSError.
+    """
+    target = home / "engines" / f"{digest[:32]}-{_build_key()}"
+    with _locked(target.with_suffix(".lock")):
+        if not target.is_dir():
+            log.info("building the engine", action="engine_building", checkpoint=str(directory))
+            log_file = target.with_suffix(".log")
+            put_in_place(target, lambda folder: _run_builder(["float32", str(directory), str(folder)], log_file))
+    return Artefacts(target)
+
+
+def _build_key() -> str:
+    parts = [_FORMAT, cpu_kind(), *(version(name) for name in _LIBRARIES)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run_builder(arguments: Sequence[str], log_file: Path) -> None:
+    """Run the builder to its end; its last line says what went wrong."""
+    log_file.unlink(missing_ok=True)
+    process = start_child([sys.executable, "-m", "worker.engines.openvino.build", *arguments], log_file)
+    code = process.wait()
+    if code == 0:
+        log_file.unlink()
+        return
+    said = [line for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
+    reason = said[-1] if said else f"the builder ended with {code}"
+    if code == CHECKPOINT_AT_FAULT:
+        raise CheckpointLoadError(reason)
+    raise EngineBuildError(f"the OpenVINO engine could not be built: {reason} (more in {log_file})")

@@ -1,0 +1,50 @@
+"""The OpenVINO engine: a compiled graph on the cores that this process may use."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from worker.engines.base import Batch
+from worker.errors import TokenBeyondVocabulary
+
+#: Where a graph says how many embeddings it has: its lookup takes a token beyond them for zeros, silently.
+VOCABULARY = ["reviewmill", "vocabulary"]
+#: OpenVINO's names of the number formats that a graph's float32 operations are computed in.
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVINOEngine:
+    """Inference on the CPU. An int8 graph computes what is not int8 in `compute`."""
+
+    def __init__(self, graph: ov.Model | Path, compute: str = "float32") -> None:
+        """Compile a graph, or the file of one; `compute` is float32 or bfloat16."""
+        core = ov.Core()
+        model = core.read_model(graph) if isinstance(graph, Path) else graph
+        self._vocabulary = int(model.get_rt_info(VOCABULARY).value)
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _HINTS[compute],
+            "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+            "NUM_STREAMS": 1,
+            # The cores are those of the process; two workers of one machine must not pin to the same.
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = core.compile_model(model, "CPU", settings)
+        self._names = [port.get_any_name() for port in compiled.inputs]
+        self._request = compiled.create_infer_request()
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """Return float32 logits [batch, classes], rows in the order of the batch. Raises TokenBeyondVocabulary."""
+        if (last := int(batch.token_ids.max())) >= self._vocabulary:
+            raise TokenBeyondVocabulary(f"token {last} has no embedding: the model knows {self._vocabulary} tokens")
+        answers = self._request.infer([getattr(batch, name) for name in self._names], share_inputs=True)
+        return np.array(answers[0])
+
+
+def compute_formats() -> list[str]:
+    """The number formats that this CPU has instructions for, of float32, bfloat16 and int8."""
+    capable = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    names = {"FP32": "float32", "BF16": "bfloat16", "INT8": "int8"}
+    return [name for told, name in names.items() if told in capable]
