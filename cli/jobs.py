@@ -4,15 +4,18 @@ from dataclasses import asdict
 
 import click
 from celery import Celery
+from sqlalchemy import Connection
 
 from cli.advice import advice
 from cli.follow import follow_job
 from cli.output import counted, json_option, notes, print_facts, print_json, print_table, say
+from cli.precision import show_precisions
 from cli.run_job import run_job
 from cli.stack import running_stack
 from cli.summary import finish
 from cli.trouble import show_failures, show_troubles
 from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, refused_rows, troubles
+from db.precisions import ChosenPrecision, precisions_of
 from db.retry import check_retriable, what_failed
 from db.schema import open_database
 from producer.enqueue import Doorway
@@ -56,14 +59,17 @@ def show_command(job_id: int, as_json: bool) -> None:
         trouble = troubles(connection, job_id)
         failures = refused_rows(connection, job_id, _SHOWN_FAILURES)
         what_to_do = advice(job, trouble, what_failed(connection, job_id))
+        precisions = _precisions(connection, job)
     if as_json:
         details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
+        details["precisions"] = [asdict(one) for one in precisions]
         print_json({**asdict(job), **details, "advice": what_to_do})
         return
     facts = asdict(job)
     settings = facts.pop("params")
     facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
     print_facts(facts | settings)
+    show_precisions(precisions)
     show_troubles(trouble)
     if failures:
         is_cut = len(failures) == _SHOWN_FAILURES
@@ -127,6 +133,12 @@ def retry_command(job_id: int, no_wait: bool, as_json: bool) -> int:
         return job_id
 
     return run_job(database, retry, no_wait=no_wait, as_json=as_json)
+
+
+def _precisions(connection: Connection, job: JobStatus) -> list[ChosenPrecision]:
+    if job.kind != "score" or job.model_id is None:
+        return []
+    return precisions_of(connection, job.model_id, str(job.params["source"])) if "source" in job.params else []
 
 
 def _row(job: JobStatus) -> tuple[object, ...]:

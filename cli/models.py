@@ -5,6 +5,8 @@ from dataclasses import asdict
 import click
 
 from cli.output import json_option, notes, print_facts, print_json, print_table, say
+from cli.precision import show_precisions
+from db.precisions import precisions_of
 from db.registry import find_model, list_models
 from db.schema import open_database
 from producer.checkpoints import add_from
@@ -41,12 +43,14 @@ def show_command(model: str, as_json: bool) -> None:
     """Everything about one version: NAME (the newest), NAME@VERSION or NAME@ALIAS."""
     with open_database().read() as connection:
         found = find_model(connection, model)
+        precisions = precisions_of(connection, found.id)
     if as_json:
-        print_json(asdict(found))
+        print_json({**asdict(found), "precisions": [asdict(one) for one in precisions]})
         return
     facts = asdict(found)
     metrics = facts.pop("metrics")
     print_facts(facts | metrics)
+    show_precisions(precisions)
 
 
 @command.command("add")

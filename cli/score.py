@@ -6,7 +6,7 @@ from celery import Celery
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from db.schema import open_database
-from db.tables import PRIORITIES
+from db.tables import PRECISIONS, PRIORITIES
 from producer.checkpoints import find_or_add_model
 from producer.enqueue import Doorway
 from producer.rows import Columns, check_columns
@@ -21,6 +21,11 @@ from producer.sources import open_source
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
 @click.option("--model", metavar="M", help="NAME, NAME@VERSION, a hub id or a directory.")
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Number format on CPUs: auto takes the fastest that says what float32 says.  [default: the workers' setting]",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
@@ -31,6 +36,7 @@ def command(
     pair: str | None,
     model: str | None,
     priority: str,
+    precision: str | None,
     limit: int | None,
     no_wait: bool,
     as_json: bool,
@@ -46,6 +52,8 @@ def command(
     def enqueue(app: Celery | None) -> int:
         with notes.status("Reading reviews"):
             doorway = Doorway(database, app, ProducerSettings())
-            return doorway.enqueue_scoring(reviews, columns, chosen, priority=priority, limit=limit)
+            return doorway.enqueue_scoring(
+                reviews, columns, chosen, priority=priority, precision=precision, limit=limit
+            )
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)

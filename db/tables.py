@@ -15,6 +15,8 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
 
 PRIORITIES = ("high", "normal", "low")
+#: What a person may order; auto leaves it to the guard.
+PRECISIONS = ("auto", "int8", "bfloat16", "float32")
 
 
 class Base(DeclarativeBase):
@@ -190,6 +192,24 @@ class TokenBudget(Base):
     configured: Mapped[int]
     tokens: Mapped[int]
     updated_at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class Precision(Base):
+    """The precision in which a model serves reviews of a source on a device, and how each that was tried did.
+
+    `asked` is auto, or the precision that a person ordered; `build` names what was compared.
+    """
+
+    __tablename__ = "precisions"
+
+    model_id: Mapped[int] = mapped_column(Id, ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    device: Mapped[str] = mapped_column(String(255), primary_key=True)
+    source: Mapped[str] = mapped_column(String(512), primary_key=True)
+    asked: Mapped[str] = mapped_column(String(16), primary_key=True)
+    build: Mapped[str] = mapped_column(String(64))
+    chosen: Mapped[str] = mapped_column(String(32))
+    rungs: Mapped[list[Any]]
+    chosen_at: Mapped[datetime] = mapped_column(default=utc_now())
 
 
 class Example(Base):

@@ -58,11 +58,17 @@ class Doorway:
         model: RegisteredModel,
         *,
         priority: str = "normal",
+        precision: str | None = None,
         limit: int | None = None,
     ) -> int:
-        """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError."""
+        """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
+
+        Without a precision, the setting of each worker decides.
+        """
         intake = take_in(self.database, source, columns, self.settings, limit)
         params = {"source": source.name, "model": model.reference, **_named(columns)}
+        if precision is not None:
+            params["precision"] = precision
         return self._enqueue(
             NewJob(
                 kind="score",

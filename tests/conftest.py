@@ -20,11 +20,18 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the settings or the home of whoever runs it."""
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the settings or the home of whoever runs it. What is built of the models is built once for all."""
     for name in [name for name in os.environ if name.startswith("REVIEWMILL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("REVIEWMILL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("REVIEWMILL_ENGINES", str(_shared(tmp_path_factory) / "engines"))
+
+
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")

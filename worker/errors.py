@@ -28,6 +28,10 @@ class EngineBuildError(WorkerError):
     """An engine could not be built of a checkpoint."""
 
 
+class PrecisionError(WorkerError):
+    """The precision that was asked for cannot be had on this device."""
+
+
 class TokenBeyondVocabulary(WorkerError):
     """The tokenizer gives a token that the model has no embedding for."""
 

@@ -12,9 +12,14 @@ from db.registry import RegisteredModel, get_model
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import choose_engine, load_engine
+from worker.engines.openvino.variants import FLOAT32
 from worker.errors import ModelMissing
 from worker.memory import TokenBudget
+from worker.precision.choose import PrecisionChooser
 from worker.settings import WorkerSettings
+
+#: Jobs whose precision is kept in mind, so that their next chunk need not ask the database.
+_REMEMBERED_JOBS = 1_000
 
 log = structlog.get_logger()
 
@@ -30,37 +35,55 @@ class LoadedModel:
 
 
 class LoadedModels:
-    """Loads a model at its first use, once, and forgets the one unused for longest when there are too many."""
+    """Loads a model at its first use, once, and forgets the one unused for longest when there are too many.
+
+    A model that serves jobs in two precisions counts as two.
+    """
 
     def __init__(self, database: Database, settings: WorkerSettings, device: str) -> None:
         self._database = database
         self._settings = settings
         self._device = device
-        self._loaded: OrderedDict[int, LoadedModel] = OrderedDict()
+        self._loaded: OrderedDict[tuple[int, str], LoadedModel] = OrderedDict()
+        self._precisions: OrderedDict[int, str] = OrderedDict()
         self._loading = threading.Lock()
 
-    def get(self, model_id: int) -> LoadedModel:
-        """The model, loaded. Raises ModelMissing and CheckpointLoadError."""
+    def get(self, model_id: int, job_id: int | None = None) -> LoadedModel:
+        """The model, loaded, in the precision that serves the job. Raises ModelMissing and other WorkerErrors."""
         with self._loading:
-            if model_id not in self._loaded:
-                self._loaded[model_id] = self._load(model_id)
-            self._loaded.move_to_end(model_id)
+            key = (model_id, self._precision(model_id, job_id))
+            if key not in self._loaded:
+                self._loaded[key] = self._load(*key)
+            self._loaded.move_to_end(key)
             while len(self._loaded) > self._settings.models_in_memory:
                 self._loaded.popitem(last=False)
-            return self._loaded[model_id]
+            return self._loaded[key]
 
-    def _load(self, model_id: int) -> LoadedModel:
+    def _precision(self, model_id: int, job_id: int | None) -> str:
+        if job_id is None or choose_engine(self._settings.engine, self._device) != "openvino":
+            return FLOAT32.name
+        if job_id not in self._precisions:
+            chooser = PrecisionChooser(self._database, self._settings, self._device)
+            self._precisions[job_id] = chooser.choose(self._record(model_id), job_id)
+            while len(self._precisions) > _REMEMBERED_JOBS:
+                self._precisions.popitem(last=False)
+        return self._precisions[job_id]
+
+    def _record(self, model_id: int) -> RegisteredModel:
         with self._database.read() as connection:
             record = get_model(connection, model_id)
-        directory = Path(record.path)
-        if not directory.is_dir():
+        if not Path(record.path).is_dir():
             raise ModelMissing(
-                f"the files of {record.reference} are gone: {directory} is not a folder on this worker's machine"
+                f"the files of {record.reference} are gone: {record.path} is not a folder on this worker's machine"
             )
+        return record
+
+    def _load(self, model_id: int, precision: str) -> LoadedModel:
+        record = self._record(model_id)
         name = choose_engine(self._settings.engine, self._device)
-        log.info("loading model", action="model_loading", model=record.reference, engine=name)
+        about = {"model": record.reference, "engine": name, "precision": precision}
+        log.info("loading model", action="model_loading", **about)
         budget = TokenBudget(self._database, model_id, self._device, self._settings.token_budget)
-        tokenizer, engine = load_engine(name, record, self._settings.home.absolute())
-        loaded = LoadedModel(record, tokenizer, engine, budget)
-        log.info("model loaded", action="model_loaded", model=record.reference)
-        return loaded
+        tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
+        log.info("model loaded", action="model_loaded", **about)
+        return LoadedModel(record, tokenizer, engine, budget)

@@ -36,7 +36,7 @@ def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> N
     assert claim.model_id is not None
     plan, answers = _plan(context, claim)
     if plan.to_infer:
-        _infer(context, context.models.get(claim.model_id), plan.to_infer, heartbeat, answers)
+        _infer(context, context.models.get(claim.model_id, claim.job_id), plan.to_infer, heartbeat, answers)
     outcome = plan.outcome(answers.verdicts, answers.reasons)
     heartbeat.commit(lambda connection: _write(connection, claim, outcome))
     log.info(

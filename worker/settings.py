@@ -24,6 +24,32 @@ class WorkerSettings(BaseSettings):
         default="auto",
         description="What scores: openvino (CPUs only), tensorflow, or auto: openvino on CPUs, tensorflow on GPUs.",
     )
+    engines: Path | None = Field(
+        default=None,
+        description="Folder of the graphs built for this machine; by default engines/ in REVIEWMILL_HOME.",
+    )
+    precision: Literal["auto", "int8", "bfloat16", "float32"] = Field(
+        default="auto",
+        description="Number format of scoring on CPUs: auto takes the fastest that says what float32 says (see the "
+        "guard's limits); any other is taken unasked.",
+    )
+    guard_from: int = Field(
+        default=5_000,
+        ge=1,
+        description="Rows of a job from which a lower precision is looked for; smaller jobs are not worth the search.",
+    )
+    guard_texts: int = Field(default=500, ge=1, description="Texts of the job that a lower precision is compared on.")
+    guard_sure_margin: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="Margin between the two likeliest labels from which float32 is sure."
+    )
+    guard_sure_flips: float = Field(
+        default=0.001, ge=0.0, le=1.0, description="Share of the sure reviews whose label may change."
+    )
+    guard_mean_drift: float = Field(default=0.015, ge=0.0, description="Mean change of a probability that is allowed.")
+    guard_p99_drift: float = Field(default=0.08, ge=0.0, description="Its 99th percentile that is allowed.")
+    guard_accuracy_drop: float = Field(
+        default=0.005, ge=0.0, description="Share of held-out examples that may be lost, where labels are known."
+    )
     token_budget: int = Field(
         default=4096,
         ge=64,
@@ -50,6 +76,11 @@ class WorkerSettings(BaseSettings):
         description="Seconds of fine-tuning between two saved states, which a training cut short goes on from. "
         "A state is saved at every epoch's end too.",
     )
+
+    @property
+    def engines_dir(self) -> Path:
+        """Where what is built of models for this machine is kept."""
+        return (self.engines or self.home / "engines").absolute()
 
     @property
     def models_dir(self) -> Path:

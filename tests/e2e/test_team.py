@@ -11,7 +11,7 @@ import pytest
 
 from broker.redis_server import RedisServer
 from tests.samples import CHECKPOINTS
-from tests.system import Start, Started
+from tests.system import Start, Started, processes_of
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
@@ -69,3 +69,17 @@ def test_two_workers_share_a_job_without_doing_anything_twice(
         assert database.execute("SELECT max(attempt) FROM chunks").fetchone() == (1,)
     logs = [stop(worker) for worker in workers]
     assert all("chunk_scored" in log for log in logs)
+
+
+def test_a_cpu_worker_scores_without_tensorflow_in_its_process(
+    run: Run, start: Start, reviews: Path, server: RedisServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
+    worker = start("worker", "--devices", "cpu")
+    run("score", reviews, "--text", "body", "--model", BERT, "--limit", 50)
+    (pid,) = [pid for pid, line in processes_of(home).items() if "worker.process" in line]
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+    assert "libopenvino" in mapped
+    for library in ("tensorflow", "nncf", "scipy", "sklearn"):
+        assert f"/site-packages/{library}/" not in mapped
+    stop(worker)

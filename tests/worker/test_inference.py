@@ -113,7 +113,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on(
     context: WorkerContext, loaded: LoadedModel, make_chunk: Make
 ) -> None:
     small = Small(loaded.engine, tokens=100)
-    context.models._loaded[loaded.record.id] = replace(loaded, engine=small)
+    context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=small)
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(200)]
     assert loaded.budget.tokens == context.settings.token_budget == 512
     run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
@@ -140,7 +140,7 @@ def test_the_budget_is_remembered_for_that_model_and_device(
 def test_a_review_too_large_for_the_device_is_a_failure(
     context: WorkerContext, loaded: LoadedModel, make_chunk: Make
 ) -> None:
-    context.models._loaded[loaded.record.id] = replace(loaded, engine=Small(loaded.engine, tokens=12))
+    context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=Small(loaded.engine, tokens=12))
     reviews = [SomeReview("short", "wonderful film"), SomeReview("long", "terrible " * 40), SomeReview("3", "good")]
     run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
     one, failures = job(context.database)

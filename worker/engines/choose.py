@@ -17,24 +17,27 @@ def choose_engine(wanted: str, device: str) -> str:
     return "openvino" if device.endswith("/cpu") else "tensorflow"
 
 
-def load_engine(name: str, record: RegisteredModel, home: Path) -> Loaded:
+def load_engine(name: str, record: RegisteredModel, engines: Path, precision: str) -> Loaded:
     """Load a model's tokenizer and engine. Raises CheckpointLoadError, EngineBuildError and OSError."""
-    return _LOADERS[name](record, home)
+    return _LOADERS[name](record, engines, precision)
 
 
 # Each imports its library at its first model: a worker that has no work needs none of them.
 
 
-def _openvino(record: RegisteredModel, home: Path) -> Loaded:
+def _openvino(record: RegisteredModel, engines: Path, precision: str) -> Loaded:
     from worker.checkpoints.tokenizer import read_tokenizer
     from worker.engines.openvino.artefacts import build_artefacts
-    from worker.engines.openvino.engine import OpenVINOEngine
+    from worker.engines.openvino.engine import OpenVINOEngine, compute_formats
+    from worker.engines.openvino.variants import compute_format, variant_named
 
-    artefacts = build_artefacts(home, Path(record.path), record.digest)
-    return read_tokenizer(artefacts.folder), OpenVINOEngine(artefacts.graph("float32"))
+    variant = variant_named(precision)
+    artefacts = build_artefacts(engines, Path(record.path), record.digest)
+    engine = OpenVINOEngine(artefacts.graph(variant.graph), compute_format(variant, compute_formats()))
+    return read_tokenizer(artefacts.folder), engine
 
 
-def _tensorflow(record: RegisteredModel, home: Path) -> Loaded:
+def _tensorflow(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:
     from worker.checkpoints.tokenizer import load_tokenizer
     from worker.engines.tensorflow import TensorFlowEngine
 
@@ -42,4 +45,7 @@ def _tensorflow(record: RegisteredModel, home: Path) -> Loaded:
     return load_tokenizer(directory), TensorFlowEngine(directory)
 
 
-_LOADERS: dict[str, Callable[[RegisteredModel, Path], Loaded]] = {"openvino": _openvino, "tensorflow": _tensorflow}
+_LOADERS: dict[str, Callable[[RegisteredModel, Path, str], Loaded]] = {
+    "openvino": _openvino,
+    "tensorflow": _tensorflow,
+}

@@ -31,8 +31,8 @@ def batch(rows: int, length: int) -> Batch:
     return Batch(ids, np.zeros_like(ids), np.ones_like(ids))
 
 
-def build(home: Path, directory: Path) -> artefacts.Artefacts:
-    return build_artefacts(home, directory, read_checkpoint_facts(directory).digest)
+def build(engines: Path, directory: Path) -> artefacts.Artefacts:
+    return build_artefacts(engines, directory, read_checkpoint_facts(directory).digest)
 
 
 @pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "xlm-roberta", "albert"])
@@ -121,7 +121,7 @@ def test_a_checkpoint_at_fault_is_told_in_a_line_and_leaves_nothing(tmp_path: Pa
     assert "bert.encoder.layer.1.output.dense.bias is missing" in str(caught.value)
     assert str(broken) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not [path for path in (tmp_path / "engines").iterdir() if path.is_dir()]
+    assert not [path for path in tmp_path.iterdir() if path.is_dir() and path != broken]
 
 
 def test_a_builder_that_dies_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What is built of a checkpoint for this kind of CPU, and kept: its tokenizer and a graph for each precision.
 
-HOME/engines/DIGEST-BUILD/tokenizer.json, float32.xml, float32.bin ...
+ENGINES/DIGEST-BUILD/tokenizer.json, float32.xml, float32.bin ...
 
 DIGEST is the checkpoint's, BUILD that of the CPU's kind and the versions of the libraries: another CPU or an
 upgrade builds anew. Several workers that start together build once. Building runs in a process of its own, so that
@@ -23,6 +23,7 @@ from broker.child import start_child
 from worker.checkpoints.durable import put_in_place
 from worker.cpu import cpu_kind
 from worker.engines.openvino.build import CHECKPOINT_AT_FAULT
+from worker.engines.openvino.variants import variant_named
 from worker.errors import CheckpointLoadError, EngineBuildError
 
 #: Counted up when what is built changes.
@@ -42,14 +43,18 @@ class Artefacts:
         """The file of a graph."""
         return self.folder / f"{name}.xml"
 
+    def has(self, variant: str) -> bool:
+        """Whether the graph of a variant is built."""
+        return self.graph(variant_named(variant).graph).exists()
 
-def build_artefacts(home: Path, directory: Path, digest: str) -> Artefacts:
+
+def build_artefacts(engines: Path, directory: Path, digest: str) -> Artefacts:
     """Return the artefacts of a checkpoint, with its float32 graph; built if they are not there yet.
 
     Raises CheckpointLoadError where the checkpoint is at fault, EngineBuildError and OSError.
     """
-    target = home / "engines" / f"{digest[:32]}-{_build_key()}"
-    with _locked(target.with_suffix(".lock")):
+    target = engines / f"{digest[:32]}-{_build_key()}"
+    with locked(target.with_suffix(".lock")):
         if not target.is_dir():
             log.info("building the engine", action="engine_building", checkpoint=str(directory))
             log_file = target.with_suffix(".log")
@@ -63,7 +68,8 @@ def _build_key() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of that file, which the kernel lets go however this process ends; wait for whoever holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

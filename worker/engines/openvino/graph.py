@@ -43,7 +43,8 @@ def build_graph(weights: Weights) -> Model:
     """Build the model: int32 [batch, length] `token_ids`, `padding_mask` and, where the family has them,
     `segment_ids` in; float32 logits [batch, classes] out.
 
-    Every MatMul with weights has the stored name of its layer for its name. Raises CheckpointLoadError.
+    Every MatMul with weights is named for the stored name of its layer, as in `encoder.layer.0.output.dense#6`.
+    Raises CheckpointLoadError.
     """
     return _Builder(weights).build()
 
@@ -53,6 +54,7 @@ class _Builder:
         self._weights = weights
         self._settings = weights.settings
         self._constants: dict[str, Node] = {}  # ALBERT's layers share theirs
+        self._products = 0
         names = ["token_ids", *(["segment_ids"] if weights.family.segments else []), "padding_mask"]
         self._inputs = {name: ops.parameter([-1, -1], np.int32, name=name) for name in names}
 
@@ -152,7 +154,9 @@ class _Builder:
     ) -> Node:
         kernel = self._constant(f"{name}.weight", (size_out, size_in), scale, whole_name)
         product = ops.matmul(x, kernel, False, True)
-        product.set_friendly_name(f"{name}#{len(self._constants)}" if whole_name else name)
+        # ALBERT has several products of the same weights.
+        self._products += 1
+        product.set_friendly_name(f"{name}#{self._products}")
         return ops.add(product, self._constant(f"{name}.bias", (size_out,), scale, whole_name))
 
     def _norm(self, x: Node, name: str, size: int) -> Node:

@@ -1,0 +1,1 @@
+"""Precision: which number formats a model may be served in, and how that is found out."""

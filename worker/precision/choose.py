@@ -1,0 +1,134 @@
+"""Choosing the precision in which this worker's device serves a model: remembered, ordered, or found by the guard."""
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from broker.child import start_child
+from db.database import Database
+from db.jobs import JobStatus, job_status
+from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
+from db.registry import RegisteredModel
+from worker.engines.openvino.artefacts import Artefacts, build_artefacts, locked
+from worker.engines.openvino.variants import EVERY_RUNG, FLOAT32
+from worker.errors import PrecisionError
+from worker.precision.guard import Limits
+from worker.settings import WorkerSettings
+
+#: Reviews that quantization looks at to learn the ranges of values.
+_CALIBRATION_TEXTS = 300
+_AUTO = "auto"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionChooser:
+    """Decides for one device, and writes decisions and their figures to SQL."""
+
+    database: Database
+    settings: WorkerSettings
+    device: str
+
+    def choose(self, record: RegisteredModel, job_id: int) -> str:
+        """The name of the variant that serves this model for this job.
+
+        Raises PrecisionError, CheckpointLoadError, EngineBuildError and OSError.
+        """
+        with self.database.read() as connection:
+            job = job_status(connection, job_id)
+        asked = str(job.params.get("precision") or self.settings.precision)
+        if asked == FLOAT32.name:
+            return FLOAT32.name
+        artefacts = build_artefacts(self.settings.engines_dir, Path(record.path), record.digest)
+        # One search a machine; whoever waited finds its result.
+        with locked(artefacts.folder.with_suffix(".search.lock")):
+            return self._known(record, artefacts, job, asked) or self._find(record, artefacts, job, asked)
+
+    def _known(self, record: RegisteredModel, artefacts: Artefacts, job: JobStatus, asked: str) -> str | None:
+        with self.database.read() as connection:
+            build = artefacts.folder.name
+            known = find_precision(connection, record.id, self.device, _source(job), asked, build)
+        return known.chosen if known is not None and artefacts.has(known.chosen) else None
+
+    def _find(self, record: RegisteredModel, artefacts: Artefacts, job: JobStatus, asked: str) -> str:
+        if asked == _AUTO and job.total < self.settings.guard_from:
+            return FLOAT32.name
+        with self.database.read() as connection:
+            request = self._request(connection, record, artefacts, job, asked)
+        if asked == _AUTO and len(request["texts"]) < self.settings.guard_texts:
+            return FLOAT32.name
+        log.info("looking for a precision", action="precision_search", model=record.reference, asked=asked)
+        try:
+            rungs = _walk_down(request, artefacts.folder)
+        except PrecisionError as error:
+            if asked != _AUTO:
+                raise
+            log.warning("no precision found", action="precision_search_failed", reason=str(error))
+            return FLOAT32.name
+        chosen = rungs[-1]["precision"] if rungs else None
+        if chosen is None:
+            raise PrecisionError(f"this CPU cannot compute in {asked}; ask for float32, or for auto")
+        with self.database.write() as connection:
+            remember_precision(
+                connection,
+                record.id,
+                self.device,
+                _source(job),
+                asked=asked,
+                build=artefacts.folder.name,
+                chosen=chosen,
+                rungs=rungs,
+            )
+        log.info("precision chosen", action="precision_chosen", model=record.reference, precision=chosen, asked=asked)
+        return str(chosen)
+
+    def _request(
+        self, connection: Connection, record: RegisteredModel, artefacts: Artefacts, job: JobStatus, asked: str
+    ) -> dict[str, Any]:
+        drawn = sample_texts(connection, job.id, self.settings.guard_texts + _CALIBRATION_TEXTS)
+        # A fine-tuned model is calibrated on what it was trained on.
+        trained = examples_of_model(connection, record.id, "train", _CALIBRATION_TEXTS)
+        held_out = examples_of_model(connection, record.id, "validation", self.settings.guard_texts)
+        texts = drawn[: self.settings.guard_texts]
+        calibration = [(text, pair) for text, pair, _ in trained] or drawn[self.settings.guard_texts :] or texts
+        return {
+            "folder": str(artefacts.folder),
+            "family": record.family,
+            "problem_type": record.problem_type,
+            "max_tokens": record.max_tokens,
+            "token_budget": self.settings.token_budget,
+            "texts": texts,
+            "calibration": calibration,
+            "labelled": [(text, pair) for text, pair, _ in held_out],
+            "known": [record.labels.index(label) for _, _, label in held_out],
+            "limits": asdict(self._limits()),
+            "names": EVERY_RUNG if asked == _AUTO else [asked],
+        }
+
+    def _limits(self) -> Limits:
+        return Limits(**{name: getattr(self.settings, f"guard_{name}") for name in Limits.__slots__})
+
+
+def _source(job: JobStatus) -> str:
+    return str(job.params.get("source", ""))
+
+
+def _walk_down(request: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Run the ladder in a process of its own; return its rungs. Raises PrecisionError."""
+    with tempfile.TemporaryDirectory() as name:
+        asked, answer, said = (Path(name) / part for part in ("request.json", "answer.json", "said.log"))
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        command = [sys.executable, "-m", "worker.precision.ladder", str(asked), str(answer)]
+        code = start_child(command, said).wait()
+        if code != 0:
+            lines = [line for line in said.read_text(errors="replace").splitlines() if line.strip()]
+            reason = lines[-1] if lines else f"the search ended with {code}"
+            raise PrecisionError(f"no precision could be compared for {folder.name}: {reason}")
+        return list(json.loads(answer.read_text(encoding="utf-8")))

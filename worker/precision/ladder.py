@@ -1,0 +1,144 @@
+"""Down the ladder: `python -m worker.precision.ladder REQUEST ANSWER` finds the first variant that the guard lets pass.
+
+A process of its own, started by worker.precision.choose: quantizing needs libraries and memory that scoring does not.
+REQUEST and ANSWER are JSON files: a Request, and a list of Rungs, the last of which is the one to serve in.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from worker.batching import collate, cut_batches
+from worker.checkpoints.tokenizer import Encoded, Tokenizer, read_tokenizer, tokenize
+from worker.engines.base import Engine
+from worker.engines.openvino.engine import OpenVINOEngine, compute_formats
+from worker.engines.openvino.quantize import quantize
+from worker.engines.openvino.variants import FLOAT32, LADDER, Variant, compute_format
+from worker.precision.guard import Limits, accuracy_drop, compare
+from worker.probabilities import probabilities
+
+#: A lower precision that is not faster than float32 by this factor is not worth any drift.
+_WORTH_IT = 1.05
+#: Every engine infers the sample so often; the medians are compared.
+_ROUNDS = 3
+
+Text = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to compare on. `known` are the indices of the right labels of `labelled`, [len(labelled)]."""
+
+    folder: str
+    family: str
+    problem_type: str
+    max_tokens: int
+    token_budget: int
+    texts: list[Text]
+    calibration: list[Text]
+    labelled: list[Text]
+    known: list[int]
+    limits: dict[str, float]
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """How one variant did. `refused` is why it may not serve, None where it may; `speedup` is over float32."""
+
+    precision: str
+    refused: str | None
+    reviews_per_second: float
+    speedup: float
+    figures: dict[str, float | int | None]
+
+
+class _Sample:
+    """Reviews to compare on, tokenized, and what float32 says of them."""
+
+    def __init__(self, request: Request, tokenizer: Tokenizer) -> None:
+        self.problem_type = request.problem_type
+        self._padding_id = tokenizer.pad_token_id
+        self._token_budget = request.token_budget
+        self.texts = _encode(tokenizer, request.texts, request.max_tokens)
+        self.labelled = _encode(tokenizer, request.labelled, request.max_tokens)
+
+    def values(self, engine: Engine, encoded: Sequence[Encoded]) -> tuple[np.ndarray, float]:
+        """Probabilities [reviews, classes], and the seconds that inferring them took."""
+        logits: dict[int, np.ndarray] = {}
+        began = time.perf_counter()
+        for batch in cut_batches([one.length for one in encoded], self._token_budget):
+            answers = engine.logits(collate([encoded[i] for i in batch], self._padding_id))
+            logits.update(zip(batch, answers, strict=True))
+        took_s = time.perf_counter() - began
+        return probabilities(np.stack([logits[i] for i in range(len(encoded))]), self.problem_type), took_s
+
+
+def walk_down(request: Request) -> list[Rung]:
+    """Try the variants that are named, from the boldest, until one passes. Named too, float32 is the last resort."""
+    folder = Path(request.folder)
+    sample = _Sample(request, read_tokenizer(folder))
+    formats = compute_formats()
+    float32 = OpenVINOEngine(folder / "float32.xml")
+    rungs = []
+    for variant in LADDER:
+        if variant.needs in formats and variant.name in request.names:
+            engine = _open(request, variant, formats)
+            rungs.append(_judge(request, sample, float32, engine, variant.name))
+            if rungs[-1].refused is None:
+                return rungs
+    if FLOAT32.name in request.names:
+        rungs.append(Rung(FLOAT32.name, None, _speed(sample, float32), 1.0, {}))
+    return rungs
+
+
+def _open(request: Request, variant: Variant, formats: list[str]) -> Engine:
+    folder = Path(request.folder)
+    path = folder / f"{variant.graph}.xml"
+    if not path.exists():
+        encoded = _encode(read_tokenizer(folder), request.calibration, request.max_tokens)
+        quantize(folder, variant.graph, request.family, encoded)
+    return OpenVINOEngine(path, compute_format(variant, formats))
+
+
+def _judge(request: Request, sample: _Sample, float32: Engine, engine: Engine, name: str) -> Rung:
+    rounds = [(sample.values(float32, sample.texts), sample.values(engine, sample.texts)) for _ in range(_ROUNDS)]
+    (reference, _), (candidate, _) = rounds[0]
+    speedup = median(slow / fast for (_, slow), (_, fast) in rounds)
+    speed = len(sample.texts) / median(fast for _, (_, fast) in rounds)
+    limits = Limits(**request.limits)
+    drop = _accuracy_drop(request, sample, float32, engine)
+    one = compare(reference, candidate, sample.problem_type, limits, drop)
+    refused = one.objection(limits)
+    if refused is None and speedup < _WORTH_IT:
+        refused = f"it is no faster here: {speedup:.2f} times float32"
+    return Rung(name, refused, round(speed, 1), round(speedup, 3), asdict(one))
+
+
+def _accuracy_drop(request: Request, sample: _Sample, float32: Engine, engine: Engine) -> float | None:
+    if not request.known or sample.problem_type != "single_label_classification":
+        return None
+    reference, candidate = (sample.values(one, sample.labelled)[0] for one in (float32, engine))
+    return accuracy_drop(reference, candidate, np.array(request.known))
+
+
+def _speed(sample: _Sample, engine: Engine) -> float:
+    return round(len(sample.texts) / median(sample.values(engine, sample.texts)[1] for _ in range(_ROUNDS)), 1)
+
+
+def _encode(tokenizer: Tokenizer, texts: Sequence[Text], max_tokens: int) -> list[Encoded]:
+    if not texts:
+        return []
+    return tokenize(tokenizer, [text for text, _ in texts], [pair for _, pair in texts], max_tokens)
+
+
+if __name__ == "__main__":
+    asked = Request(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    answer = [asdict(rung) for rung in walk_down(asked)]
+    Path(sys.argv[2]).write_text(json.dumps(answer), encoding="utf-8")
