@@ -5,7 +5,7 @@ If it matches no row, somebody else holds the chunk or it was cancelled, and the
 All times are the database's.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
@@ -35,6 +35,20 @@ class Claim:
     review_ids: list[int]
     errors: int
     deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What inferring a chunk's reviews took: the device, by its name among all machines, and how long it computed.
+
+    `tokens` were read by the model, `batch_tokens` is the area of the batches: those tokens and the padding.
+    Reviews that failed count with their time only.
+    """
+
+    device: str | None = None
+    device_s: float = 0.0
+    tokens: int = 0
+    batch_tokens: int = 0
 
 
 def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: float) -> Claim | None:
@@ -96,12 +110,21 @@ def renew_lease(connection: Connection, claim: Claim, lease_s: float, scored: in
     _update_held(connection, claim, lease_expires_at=utc_now(lease_s), scored=scored)
 
 
-def finish_chunk(connection: Connection, claim: Claim, *, scored: int = 0, reused: int = 0, failed: int = 0) -> None:
+def finish_chunk(
+    connection: Connection,
+    claim: Claim,
+    *,
+    scored: int = 0,
+    reused: int = 0,
+    failed: int = 0,
+    effort: Effort | None = None,
+) -> None:
     """End the chunk as done. First statement of the transaction that writes its results. Raises LeaseLost.
 
     Follow it, in the same transaction, with the results and `settle_job`.
     """
-    _release(connection, claim, state="done", scored=scored, reused=reused, failed=failed, error=None)
+    counts = {"scored": scored, "reused": reused, "failed": failed, **asdict(effort or Effort())}
+    _release(connection, claim, state="done", error=None, **counts)
 
 
 def give_back(connection: Connection, claim: Claim) -> None:

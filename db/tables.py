@@ -112,6 +112,8 @@ class Chunk(Base):
 
     `attempt` counts claims and is the fencing token. `errors` counts attempts that failed at the chunk's own
     work, `deaths` those whose worker was not heard of again; neither counts a database or a disk that was away.
+    The attempt that ended it computed for `device_s` seconds on `device` and read `tokens` tokens in batches that
+    were `batch_tokens` large with their padding.
     """
 
     __tablename__ = "chunks"
@@ -128,6 +130,10 @@ class Chunk(Base):
     rung_at: Mapped[datetime] = mapped_column(default=utc_now())
     errors: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)
+    device: Mapped[str | None] = mapped_column(String(255))
+    device_s: Mapped[float] = mapped_column(default=0.0)
+    tokens: Mapped[int] = mapped_column(default=0)
+    batch_tokens: Mapped[int] = mapped_column(default=0)
     size: Mapped[int]
     scored: Mapped[int] = mapped_column(default=0)
     reused: Mapped[int] = mapped_column(default=0)

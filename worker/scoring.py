@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection
 
-from db.claims import Claim, finish_chunk
+from db.claims import Claim, Effort, finish_chunk
 from db.jobs import settle_job
 from db.predictions import Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
@@ -19,6 +19,7 @@ from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.probabilities import probabilities
 from worker.verdicts import make_verdict
+from worker.waiting import WaitingBatches
 
 log = structlog.get_logger()
 
@@ -35,10 +36,11 @@ def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> N
     """Score the chunk and end it, in one transaction. Raises LeaseLost where it is no longer ours."""
     assert claim.model_id is not None
     plan, answers = _plan(context, claim)
+    effort = Effort()
     if plan.to_infer:
-        _infer(context, context.models.get(claim.model_id), plan.to_infer, heartbeat, answers)
+        effort = _infer(context, context.models.get(claim.model_id), plan.to_infer, heartbeat, answers)
     outcome = plan.outcome(answers.verdicts, answers.reasons)
-    heartbeat.commit(lambda connection: _write(connection, claim, outcome))
+    heartbeat.commit(lambda connection: _write(connection, claim, outcome, effort))
     log.info(
         "chunk scored",
         action="chunk_scored",
@@ -47,13 +49,16 @@ def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> N
         attempt=claim.attempt,
         scored=outcome.scored,
         failed=len(outcome.failures),
+        device_s=round(effort.device_s, 3),
+        tokens=effort.tokens,
+        batch_tokens=effort.batch_tokens,
     )
 
 
-def _write(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+def _write(connection: Connection, claim: Claim, outcome: Outcome, effort: Effort) -> None:
     assert claim.model_id is not None
     failed = len(outcome.failures)
-    finish_chunk(connection, claim, scored=outcome.scored, reused=outcome.reused, failed=failed)
+    finish_chunk(connection, claim, scored=outcome.scored, reused=outcome.reused, failed=failed, effort=effort)
     store_predictions(connection, claim.model_id, claim.job_id, outcome.predictions)
     store_score_failures(connection, claim.job_id, outcome.failures)
     settle_job(connection, claim.job_id)
@@ -75,7 +80,7 @@ def _infer(
     reviews: Sequence[StoredReview],
     heartbeat: Heartbeat,
     answers: _Answers,
-) -> None:
+) -> Effort:
     encoded, untokenized = _tokenize(loaded, reviews)
     answers.reasons |= untokenized
     hashes = [review.text_hash for review in reviews if review.text_hash not in untokenized]
@@ -84,11 +89,13 @@ def _infer(
         heartbeat.done = done
         heartbeat.check()
 
+    waiting = WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
     # Held for the whole chunk: another task of this process tokenizes or writes meanwhile.
     with context.device:
-        inferred = infer(loaded, encoded, loaded.budget, before_batch)
+        inferred = infer(loaded, waiting, before_batch)
     answers.reasons |= {hashes[index]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, encoded, hashes, inferred.logits)
+    return inferred.costs.of(range(len(encoded)), loaded.budget.device)
 
 
 def _tokenize(loaded: LoadedModel, reviews: Sequence[StoredReview]) -> tuple[list[Encoded], dict[str, str]]:

@@ -1,12 +1,13 @@
 """What goes wrong in a batch stays there: its reviews are scored all the same, but for those that cannot be."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from db.clock import utc_now
 from db.database import Database
@@ -15,13 +16,14 @@ from db.registry import RegisteredModel
 from db.tables import Chunk, Failure, Prediction
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import SomeReview
-from worker.checkpoints.tokenizer import tokenize
+from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.engines.base import Batch
 from worker.inference import infer
 from worker.models import LoadedModel
 from worker.scoring import score_chunk
+from worker.waiting import WaitingBatches
 
 Add = Callable[..., RegisteredModel]
 Make = Callable[..., int]
@@ -50,6 +52,10 @@ def loaded(context: WorkerContext, add_checkpoint: Add) -> LoadedModel:
     return context.models.get(add_checkpoint("bert").id)
 
 
+def waiting(loaded: LoadedModel, encoded: list[Encoded]) -> WaitingBatches:
+    return WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+
+
 def job(database: Database) -> tuple:
     with database.read() as connection:
         one = job_status(connection, 1)
@@ -76,8 +82,8 @@ def test_the_neighbours_get_the_numbers_they_always_get(
     texts = [f"a wonderful film number {number}" for number in range(40)]
     spoiled = context.models.get(poisoned.id)
     encoded = tokenize(spoiled.tokenizer, [*texts[:17], WORD, *texts[17:]], None, 64)
-    inferred = infer(spoiled, encoded, spoiled.budget, lambda done: None)
-    plain = infer(loaded, tokenize(loaded.tokenizer, texts, None, 64), loaded.budget, lambda done: None)
+    inferred = infer(spoiled, waiting(spoiled, encoded), lambda done: None)
+    plain = infer(loaded, waiting(loaded, tokenize(loaded.tokenizer, texts, None, 64)), lambda done: None)
     assert list(inferred.reasons) == [17]
     left = [inferred.logits[index] for index in range(41) if index != 17]
     np.testing.assert_allclose(left, [plain.logits[index] for index in range(40)], atol=1e-5)
@@ -113,6 +119,26 @@ def test_out_of_memory_halves_the_budget_and_goes_on(
     refused = [size for size in small.batches if size > 100]
     assert len(refused) <= 3  # a halving each, not a failure for each batch
     assert small.batches[: len(refused)] == refused
+
+
+def test_what_inferring_took_is_noted_with_the_chunks_end(
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
+) -> None:
+    small = Small(loaded.engine, tokens=100)
+    context.models._loaded[loaded.record.id] = replace(loaded, engine=small)
+    reviews = [SomeReview(str(number), f"film {number} " * (number % 3 + 1)) for number in range(60)]
+    chunk_id = make_chunk(loaded.record.id, reviews)
+    began = time.perf_counter()
+    run_chunk(context, chunk_id, score_chunk)
+    took_s = time.perf_counter() - began
+    with context.database.read() as connection:
+        effort = connection.execute(select(Chunk.device, Chunk.device_s, Chunk.tokens, Chunk.batch_tokens)).one()
+        read = connection.scalar(select(func.sum(Prediction.tokens)))
+    assert (effort.device, effort.tokens) == ("here/cpu", read)
+    # Batches that did not fit took time and read nothing.
+    assert max(small.batches) > 100
+    assert effort.batch_tokens == sum(size for size in small.batches if size <= 100)
+    assert 0 < effort.device_s < took_s
 
 
 def test_the_budget_is_remembered_for_that_model_and_device(
