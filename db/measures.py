@@ -36,8 +36,8 @@ def measure_job(connection: Connection, job_id: int) -> Measures:
     devices, device_s, tokens, batch_tokens = connection.execute(counts).one()
     times = select(Job.started_at, Job.finished_at).where(Job.id == job_id)
     started_at, finished_at = connection.execute(times).one()
-    is_over = started_at is not None and finished_at is not None
-    available_s = devices * (finished_at - started_at).total_seconds() if is_over else 0.0
+    took_s = (finished_at - started_at).total_seconds() if started_at and finished_at else 0.0
+    available_s = devices * took_s
     return Measures(
         devices=devices,
         device_busy=min(1.0, device_s / available_s) if available_s else None,

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 #: Columns that count, and their types: nothing was counted before.
-_COUNTS = {"device_s": sa.Double(), "tokens": sa.Integer(), "batch_tokens": sa.Integer()}
+_COUNTS: dict[str, Any] = {"device_s": sa.Double(), "tokens": sa.Integer(), "batch_tokens": sa.Integer()}
 
 
 def upgrade() -> None:
