@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from db.claims import Effort, claim_chunk, fail_chunk, finish_chunk
+from db.claims import ChunkEnd, Effort, claim_chunk, fail_chunk, finish_chunk, finish_chunks
 from db.jobs import NewJob, RejectedRow, create_job, settle_job
 from db.predictions import ScoreFailure, store_score_failures
 from db.registry import register_model
@@ -80,7 +80,8 @@ def test_a_job_that_went_well_needs_no_words(run: Run) -> None:
         ids = store_reviews(connection, "f.csv", [SomeReview("r1", "text 1")])
         job_id, (chunk_id,) = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
         effort = Effort("here/cpu", device_s=0.001, tokens=7, batch_tokens=8)
-        finish_chunk(connection, claim_chunk(connection, chunk_id, "me", 60), scored=1, effort=effort)
+        claim_chunk(connection, chunk_id, "me", 60)
+        finish_chunks(connection, {chunk_id: ChunkEnd(scored=1, effort=effort)})
         settle_job(connection, job_id)
     shown = run("jobs", "show", job_id).stdout
     assert "done" in shown

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from db.claims import Effort, claim_chunk, finish_chunk
+from db.claims import ChunkEnd, Effort, claim_chunk, finish_chunks
 from db.database import Database
 from db.jobs import settle_job
 from db.measures import Measures, measure_job
@@ -23,8 +23,8 @@ def finished(database: Database, new_job: NewJob) -> Callable[..., int]:
         job_id, chunk_ids = new_job(chunks=len(efforts))
         with database.write() as connection:
             for chunk_id, effort in zip(chunk_ids, efforts, strict=True):
-                held = claim_chunk(connection, chunk_id, "me", 60)
-                finish_chunk(connection, held, scored=2, effort=effort)  # type: ignore[arg-type]
+                claim_chunk(connection, chunk_id, "me", 60)
+                finish_chunks(connection, {chunk_id: ChunkEnd(scored=2, effort=effort)})
             settle_job(connection, job_id)
             started_at = connection.scalar(select(Job.started_at).where(Job.id == job_id))
             ended_at = started_at + timedelta(seconds=took_s)  # type: ignore[operator]
@@ -70,6 +70,6 @@ def test_where_nothing_was_inferred_nothing_is_told(
     assert measure(finished(Effort())) == Measures(0, None, None)
     running, (first, _) = new_job(chunks=2)
     with database.write() as connection:
-        held = claim_chunk(connection, first, "me", 60)
-        finish_chunk(connection, held, scored=2, effort=Effort("here/cpu", 1.0, 3, 4))  # type: ignore[arg-type]
+        claim_chunk(connection, first, "me", 60)
+        finish_chunks(connection, {first: ChunkEnd(scored=2, effort=Effort("here/cpu", 1.0, 3, 4))})
     assert measure(running) == Measures(1, None, 0.25)

@@ -22,7 +22,7 @@ from worker.context import WorkerContext
 from worker.engines.base import Batch
 from worker.inference import infer
 from worker.models import LoadedModel
-from worker.scoring import score_chunk
+from worker.scoring import score_chunks
 from worker.waiting import WaitingBatches
 
 Add = Callable[..., RegisteredModel]
@@ -65,7 +65,7 @@ def job(database: Database) -> tuple:
 def test_one_poison_review_in_a_thousand(context: WorkerContext, poisoned: RegisteredModel, make_chunk: Make) -> None:
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(1_000)]
     reviews[371] = SomeReview("371", f"a {WORD} film")
-    run_chunk(context, make_chunk(poisoned.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(poisoned.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, one.failed, one.total) == ("done", 999, 1, 1_000)
     assert [failure["external_id"] for failure in failures] == ["371"]
@@ -94,12 +94,12 @@ def test_a_model_that_fails_on_everything_is_not_the_reviews_fault(
 ) -> None:
     reviews = [SomeReview(str(number), f"{WORD} {number}") for number in range(200)]
     chunk_id = make_chunk(poisoned.id, reviews)
-    run_chunk(context, chunk_id, score_chunk)
+    run_chunk(context, chunk_id, score_chunks)
     with context.database.write() as connection:
         first = connection.execute(select(Chunk.state, Chunk.errors)).one()
         connection.execute(update(Chunk).values(next_attempt_at=utc_now(-1)))
     assert tuple(first) == ("pending", 1)
-    run_chunk(context, chunk_id, score_chunk)
+    run_chunk(context, chunk_id, score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.failed, failures) == ("failed", 200, [])
     assert "is not in [0, 218)" in one.error
@@ -112,7 +112,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on(
     context.models._loaded[loaded.record.id] = replace(loaded, engine=small)
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(200)]
     assert loaded.budget.tokens == context.settings.token_budget == 512
-    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, failures) == ("done", 200, [])
     assert 50 < loaded.budget.tokens <= 100
@@ -129,7 +129,7 @@ def test_what_inferring_took_is_noted_with_the_chunks_end(
     reviews = [SomeReview(str(number), f"film {number} " * (number % 3 + 1)) for number in range(60)]
     chunk_id = make_chunk(loaded.record.id, reviews)
     began = time.perf_counter()
-    run_chunk(context, chunk_id, score_chunk)
+    run_chunk(context, chunk_id, score_chunks)
     took_s = time.perf_counter() - began
     with context.database.read() as connection:
         effort = connection.execute(select(Chunk.device, Chunk.device_s, Chunk.tokens, Chunk.batch_tokens)).one()
@@ -158,7 +158,7 @@ def test_a_review_too_large_for_the_device_is_a_failure(
 ) -> None:
     context.models._loaded[loaded.record.id] = replace(loaded, engine=Small(loaded.engine, tokens=12))
     reviews = [SomeReview("short", "wonderful film"), SomeReview("long", "terrible " * 40), SomeReview("3", "good")]
-    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, one.failed) == ("done", 2, 1)
     assert failures[0]["external_id"] == "long"
