@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import pytest
 from sqlalchemy import func, select, update
 
 from db.tables import Chunk, Prediction
@@ -43,15 +44,19 @@ def test_a_zombie_wakes_after_its_lease(team: Team, survived: Survived) -> None:
     survived("SIGSTOP past the lease, SIGCONT at the commit", "the heir's work; the zombie's commit was refused by SQL")
 
 
-def test_kill_9_of_a_worker_that_holds_many_small_jobs(team: Team, survived: Survived) -> None:
-    jobs = [team.enqueue(team.write_long_reviews(200, f"{number}.csv")) for number in range(2)]
+def test_kill_9_of_a_worker_that_holds_many_small_jobs(
+    team: Team, survived: Survived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "2000")
+    text = "number {} of the " + "wonderful and terrible " * 15
+    jobs = [team.enqueue(team.write_reviews(1_000, f"{name}.csv", text + name)) for name in ("good", "bad")]
     worker = team.worker()
     wait_until(lambda: _half_done(team) == 2)
     (pid,) = team.processes()
     os.kill(pid, signal.SIGKILL)
     for job_id in jobs:
         job = team.wait_for_end(job_id)
-        assert (job.state, job.scored + job.reused) == ("done", 200)
+        assert (job.state, job.scored + job.reused) == ("done", 1_000)
         # Nobody can tell which of them it died of.
         assert (team.attempts(job_id), team.deaths(job_id)) == ([2], 0)
         team.check_books(job_id)
