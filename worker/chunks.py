@@ -50,7 +50,8 @@ def run_chunk(context: WorkerContext, chunk_id: int, work: Work) -> None:
     A chunk that is done or held already is left alone. Never raises for the chunks' sake: whatever happens is
     written to SQL, which the sweep acts upon.
     """
-    if context.stopping.is_set():
+    # Its message may come after it was taken along with another: a thousand such are dropped without a query.
+    if context.stopping.is_set() or chunk_id in context.held:
         return
     claimed_at = time.monotonic()
     claims = _claim(context, chunk_id)
