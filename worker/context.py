@@ -50,4 +50,6 @@ class WorkerContext:
             yield
         finally:
             for claim in claims:
-                del self.held[claim.chunk_id]
+                # What was given back may be held again by the other task.
+                if self.held.get(claim.chunk_id) is claim:
+                    del self.held[claim.chunk_id]

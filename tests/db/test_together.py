@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from db.claims import Claim, claim_chunk, fail_chunk, give_back, release_dead, retry_later, still_held
 from db.clock import utc_now
@@ -152,7 +152,10 @@ def test_what_is_given_back_goes_together_again(database: Database, enqueue: Enq
     with database.write() as connection:
         for claim in claim_together(connection, lead, "me", 60, ROOM):
             give_back(connection, claim)
+        assert list(connection.scalars(select(Chunk.lead_id))) == [None, None]
     assert ids(take(along)) == [lead, along]
+    with database.read() as connection:
+        assert list(connection.scalars(select(Chunk.lead_id))) == [along, along]
 
 
 def test_an_error_is_the_chunks_own(database: Database, enqueue: Enqueue, take: Take) -> None:
@@ -220,6 +223,7 @@ def test_of_two_workers_at_once_each_chunk_has_one(database: Database, enqueue: 
 def test_a_worker_does_not_wait_for_what_another_is_taking(database: Database, enqueue: Enqueue) -> None:
     first, _, third, fourth = (enqueue() for _ in range(4))
     with database.write() as one, database.write() as other:
+        other.execute(text("SET LOCAL lock_timeout = '5s'"))
         assert len(claim_together(one, first, "me", 60, 2)) == 2
         assert ids(claim_together(other, third, "you", 60, 4)) == [third, fourth]
 
