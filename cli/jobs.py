@@ -8,13 +8,14 @@ from sqlalchemy import Connection
 
 from cli.advice import advice
 from cli.follow import follow_job
-from cli.output import counted, json_option, notes, print_facts, print_json, print_table, say
+from cli.output import counted, json_option, notes, print_facts, print_json, print_table, say, share
 from cli.precision import show_precisions
 from cli.run_job import run_job
 from cli.stack import running_stack
 from cli.summary import finish
 from cli.trouble import show_failures, show_troubles
 from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, refused_rows, troubles
+from db.measures import measure_job
 from db.precisions import ChosenPrecision, precisions_of
 from db.retry import check_retriable, what_failed
 from db.schema import open_database
@@ -58,17 +59,19 @@ def show_command(job_id: int, as_json: bool) -> None:
         states = chunk_states(connection, job_id)
         trouble = troubles(connection, job_id)
         failures = refused_rows(connection, job_id, _SHOWN_FAILURES)
+        measures = asdict(measure_job(connection, job_id))
         what_to_do = advice(job, trouble, what_failed(connection, job_id))
         precisions = _precisions(connection, job)
     if as_json:
         details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
         details["precisions"] = [asdict(one) for one in precisions]
-        print_json({**asdict(job), **details, "advice": what_to_do})
+        print_json({**asdict(job), **measures, **details, "advice": what_to_do})
         return
     facts = asdict(job)
     settings = facts.pop("params")
     facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
-    print_facts(facts | settings)
+    shares = {name: share(measures[name]) for name in ("device_busy", "padding")}
+    print_facts(facts | shares | settings)
     show_precisions(precisions)
     show_troubles(trouble)
     if failures:

@@ -67,6 +67,11 @@ def counted(count: int, name: str) -> str:
     return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
+def share(value: float | None) -> str:
+    """As in `97.1%`; nothing for what is not known."""
+    return "" if value is None else f"{value:.1%}"
+
+
 def local_time(moment: datetime | None) -> str:
     """A time as people here read it."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""

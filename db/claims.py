@@ -1,16 +1,32 @@
-"""Claims on chunks: one atomic UPDATE takes one, a lease keeps it, the attempt number fences it.
+"""Claims on chunks: one transaction takes some, a lease keeps them, the attempt number fences each.
 
 Every statement that ends or renews a claim names the chunk, the attempt and the state `leased`.
 If it matches no row, somebody else holds the chunk or it was cancelled, and the caller must stop.
 All times are the database's.
+
+Small chunks are claimed together (db.together), and each ends under its own fence. Only its own deaths count against
+a chunk: the death of a worker that held others with it is not counted, and has it worked on alone from then on.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from db.clock import utc_now
+from db.dialect import is_one_of
 from db.errors import LeaseLost
 from db.jobs import settle_job
 from db.tables import Chunk, Job
@@ -21,7 +37,7 @@ class Claim:
     """A chunk held by this process until its lease runs out.
 
     `errors` counts the attempts before this one that failed at the chunk's own work, `deaths` those whose
-    worker was not heard of again.
+    worker was not heard of again. `alone` says that it must not be worked on together with others.
     """
 
     chunk_id: int
@@ -35,68 +51,110 @@ class Claim:
     review_ids: list[int]
     errors: int
     deaths: int
+    alone: bool
 
 
-def claim_chunk(
-    connection: Connection, chunk_id: int, owner: str, lease_s: float, *, suspects: bool = True
-) -> Claim | None:
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What inferring a chunk's reviews took: the device, by its name among all machines, and how long it computed.
+
+    `tokens` were read by the model, `batch_tokens` is the area of the batches: those tokens and the padding.
+    Reviews that failed count with their time only.
+    """
+
+    device: str | None = None
+    device_s: float = 0.0
+    tokens: int = 0
+    batch_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEnd:
+    """How the rows of a chunk that is done are counted, and what inferring them took."""
+
+    scored: int = 0
+    reused: int = 0
+    failed: int = 0
+    effort: Effort = Effort()
+
+
+def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: float) -> Claim | None:
     """Take the chunk if it is free: pending and due, or leased with the lease run out. Otherwise None.
 
-    Without `suspects`, one that a worker has died of, or may have, is not to be had. A free chunk of a cancelled
-    job is cancelled instead.
+    A free chunk of a cancelled job is cancelled instead.
     """
-    row = connection.execute(
+    claims = start_claims(connection, owner, take_free(connection, Chunk.id == chunk_id, owner, lease_s))
+    return claims[0] if claims else None
+
+
+def take_free(
+    connection: Connection, wanted: ColumnElement[bool], owner: str, lease_s: float, lead_id: int | None = None
+) -> list[Any]:
+    """Lease the free chunks among those wanted; `lead_id` marks them as held together with that chunk.
+
+    Returns their rows for `start_claims`, which must follow in the same transaction.
+    """
+    # A lease that ran out was never given back: its worker died, or was cut off for as long.
+    ran_out = Chunk.state == "leased"
+    after_death = {name: case((ran_out, then), else_=getattr(Chunk, name)) for name, then in _after_death().items()}
+    columns = (Chunk.id, Chunk.attempt, Chunk.job_id, Chunk.review_ids, Chunk.errors, Chunk.deaths, Chunk.alone)
+    taken = connection.execute(
         update(Chunk)
-        .where(Chunk.id == chunk_id, is_free() if suspects else and_(is_free(), not_(_is_suspect())))
+        .where(wanted, is_free())
         .values(
             state="leased",
             attempt=Chunk.attempt + 1,
             lease_owner=owner,
             lease_expires_at=utc_now(lease_s),
+            lead_id=lead_id,
             next_attempt_at=None,
             scored=0,
-            # A lease that ran out was never given back: its worker died, or was cut off for as long.
-            deaths=Chunk.deaths + case((Chunk.state == "leased", 1), else_=0),
+            **after_death,
         )
-        .returning(Chunk.attempt, Chunk.job_id, Chunk.review_ids, Chunk.errors, Chunk.deaths)
-    ).first()
-    if row is None:
-        return None
-    connection.execute(
-        update(Job)
-        .where(Job.id == row.job_id, Job.state == "pending")
-        # A retried job keeps its first start: what it scored before counts towards its speed.
-        .values(state="running", started_at=func.coalesce(Job.started_at, utc_now()))
+        .returning(*columns)
     )
-    columns = (Job.state, Job.kind, Job.priority, Job.model_id, Job.params)
-    state, kind, priority, model_id, params = connection.execute(select(*columns).where(Job.id == row.job_id)).one()
-    if state == "cancelled":
-        # Added to the job, by a split or a retry, while it was being cancelled.
-        connection.execute(update(Chunk).where(Chunk.id == chunk_id).values(**_RELEASED, state="cancelled"))
-        return None
-    return Claim(
-        chunk_id=chunk_id,
-        attempt=row.attempt,
-        owner=owner,
-        job_id=row.job_id,
-        kind=kind,
-        priority=priority,
-        model_id=model_id,
-        params=params,
-        review_ids=row.review_ids,
-        errors=row.errors,
-        deaths=row.deaths,
-    )
+    return list(taken)
 
 
-def is_held(connection: Connection, claim: Claim) -> bool:
-    """Whether the chunk is still the claim's: not cancelled, and not taken by another attempt."""
-    return connection.scalar(select(Chunk.id).where(*_held(claim))) is not None
+def start_claims(connection: Connection, owner: str, taken: Iterable[Any]) -> list[Claim]:
+    """Start the jobs of chunks just taken and return the claims, in order of id.
+
+    A chunk of a cancelled job is cancelled instead.
+    """
+    rows = sorted(taken, key=lambda row: row.id)
+    jobs = _start_jobs(connection, {row.job_id for row in rows}) if rows else {}
+    # Added to the job, by a split or a retry, while it was being cancelled.
+    cancelled = [row.id for row in rows if jobs[row.job_id].state == "cancelled"]
+    if cancelled:
+        ended = update(Chunk).where(is_one_of(connection, Chunk.id, cancelled))
+        connection.execute(ended.values(**_RELEASED, state="cancelled"))
+    return [_claim(row, jobs[row.job_id], owner) for row in rows if row.id not in cancelled]
 
 
-def renew_lease(connection: Connection, claim: Claim, lease_s: float, scored: int) -> None:
-    """Lengthen the lease and note how many reviews are inferred so far. Raises LeaseLost."""
-    _update_held(connection, claim, lease_expires_at=utc_now(lease_s), scored=scored)
+def still_held(connection: Connection, claims: Sequence[Claim], *, lock: bool = False) -> list[Claim]:
+    """Those of the claims whose chunk was neither cancelled nor taken by another attempt.
+
+    With `lock` they stay held until the transaction ends.
+    """
+    ids = [claim.chunk_id for claim in claims]
+    found = select(Chunk.id, Chunk.attempt).where(is_one_of(connection, Chunk.id, ids), Chunk.state == "leased")
+    if lock:
+        # In order of id, as every writer of several chunks does.
+        found = found.order_by(Chunk.id).with_for_update()
+    attempts = {row.id: row.attempt for row in connection.execute(found)}
+    return [claim for claim in claims if attempts.get(claim.chunk_id) == claim.attempt]
+
+
+def renew_leases(connection: Connection, claims: Sequence[Claim], lease_s: float, share_done: float) -> list[Claim]:
+    """Lengthen the leases of those claims that still hold, and return them.
+
+    `share_done` of their reviews, 0 to 1, are inferred so far: each chunk notes its part.
+    """
+    held = still_held(connection, claims, lock=True)
+    ids = [claim.chunk_id for claim in held]
+    values = {"lease_expires_at": utc_now(lease_s), "scored": func.round(Chunk.size * share_done)}
+    connection.execute(update(Chunk).where(is_one_of(connection, Chunk.id, ids)).values(values))
+    return held
 
 
 def finish_chunk(connection: Connection, claim: Claim, *, scored: int = 0, reused: int = 0, failed: int = 0) -> None:
@@ -104,7 +162,16 @@ def finish_chunk(connection: Connection, claim: Claim, *, scored: int = 0, reuse
 
     Follow it, in the same transaction, with the results and `settle_job`.
     """
-    _release(connection, claim, state="done", scored=scored, reused=reused, failed=failed, error=None)
+    _release(connection, claim, **_done(ChunkEnd(scored, reused, failed)))
+
+
+def finish_chunks(connection: Connection, ends: Mapping[int, ChunkEnd]) -> None:
+    """End chunks, by id, that this transaction has locked with `still_held`, as done.
+
+    Follow it, in the same transaction, with the results and `settle_jobs`.
+    """
+    rows = [{"held_id": chunk_id, **_RELEASED, **_done(end)} for chunk_id, end in ends.items()]
+    connection.execute(update(Chunk).where(Chunk.id == bindparam("held_id")), rows)
 
 
 def give_back(connection: Connection, claim: Claim) -> None:
@@ -132,10 +199,11 @@ def fail_chunk(connection: Connection, claim: Claim, reason: str) -> None:
 
 def release_dead(connection: Connection, owner: str) -> list[int]:
     """Free what a process held that is known to be dead; return the chunks' ids."""
+    held = select(Chunk.id).where(Chunk.state == "leased", Chunk.lease_owner == owner)
     freed = connection.scalars(
         update(Chunk)
-        .where(Chunk.state == "leased", Chunk.lease_owner == owner)
-        .values(**_RELEASED, state="pending", deaths=Chunk.deaths + 1)
+        .where(Chunk.id.in_(held.order_by(Chunk.id).with_for_update()))
+        .values(**_RELEASED, **_after_death(), state="pending")
         .returning(Chunk.id)
     )
     return list(freed)
@@ -143,7 +211,7 @@ def release_dead(connection: Connection, owner: str) -> list[int]:
 
 def is_free_suspect(connection: Connection, chunk_id: int) -> bool:
     """Whether the chunk is free, and a worker has died of it, or may have."""
-    return connection.scalar(select(Chunk.id).where(Chunk.id == chunk_id, is_free(), _is_suspect())) is not None
+    return connection.scalar(select(Chunk.id).where(Chunk.id == chunk_id, is_free(), is_suspect())) is not None
 
 
 def is_free() -> ColumnElement[bool]:
@@ -155,12 +223,58 @@ def is_free() -> ColumnElement[bool]:
     )
 
 
-def _is_suspect() -> ColumnElement[bool]:
+def is_suspect() -> ColumnElement[bool]:
+    """Whether a worker has died of a chunk, or may have."""
     # A lease that is there to be claimed has run out.
-    return or_(Chunk.deaths > 0, Chunk.state == "leased")
+    return or_(Chunk.deaths > 0, Chunk.alone, Chunk.state == "leased")
 
 
-_RELEASED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "scored": 0}
+_RELEASED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None, "lead_id": None, "scored": 0}
+
+
+def _done(end: ChunkEnd) -> dict[str, Any]:
+    counts = {"scored": end.scored, "reused": end.reused, "failed": end.failed}
+    return {"state": "done", "error": None, **counts, **asdict(end.effort)}
+
+
+def _after_death() -> dict[str, Any]:
+    """What becomes of a leased chunk's counts when its worker is dead."""
+    in_company = Chunk.lead_id.is_not(None)
+    return {
+        "deaths": Chunk.deaths + case((in_company, 0), else_=1),
+        "alone": case((in_company, true()), else_=Chunk.alone),
+    }
+
+
+def _claim(row: Any, job: Any, owner: str) -> Claim:
+    return Claim(
+        chunk_id=row.id,
+        attempt=row.attempt,
+        owner=owner,
+        job_id=job.id,
+        kind=job.kind,
+        priority=job.priority,
+        model_id=job.model_id,
+        params=job.params,
+        review_ids=row.review_ids,
+        errors=row.errors,
+        deaths=row.deaths,
+        alone=row.alone,
+    )
+
+
+def _start_jobs(connection: Connection, job_ids: Iterable[int]) -> dict[int, Any]:
+    """Set pending jobs running, and return what their chunks need to know of them, by job."""
+    mine = is_one_of(connection, Job.id, list(job_ids))
+    waiting = select(Job.id).where(mine, Job.state == "pending").order_by(Job.id)
+    connection.execute(
+        update(Job)
+        .where(Job.id.in_(waiting.with_for_update(key_share=True)))
+        # A retried job keeps its first start: what it scored before counts towards its speed.
+        .values(state="running", started_at=func.coalesce(Job.started_at, utc_now()))
+    )
+    columns = (Job.id, Job.state, Job.kind, Job.priority, Job.model_id, Job.params)
+    return {row.id: row for row in connection.execute(select(*columns).where(mine))}
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
@@ -168,10 +282,6 @@ def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 
 def _release(connection: Connection, claim: Claim, **values: Any) -> None:
-    _update_held(connection, claim, **{**_RELEASED, **values})
-
-
-def _update_held(connection: Connection, claim: Claim, **values: Any) -> None:
-    changed = connection.execute(update(Chunk).where(*_held(claim)).values(**values))
+    changed = connection.execute(update(Chunk).where(*_held(claim)).values({**_RELEASED, **values}))
     if changed.rowcount != 1:
         raise LeaseLost(f"chunk {claim.chunk_id} is no longer held by attempt {claim.attempt} of {claim.owner}")

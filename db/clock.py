@@ -10,6 +10,7 @@ from sqlalchemy import DateTime, Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator
 
 
@@ -36,7 +37,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 class utc_now(ColumnElement[datetime]):  # noqa: N801 (reads as the SQL function it is)
     """The database's clock now, moved by ``offset_s`` seconds."""
 
-    inherit_cache = False
+    # The offset is part of the text, so statements are told apart by it; not to keep them compiled would cost more
+    # than most of them take to run.
+    inherit_cache = True
+    _traverse_internals = [("offset_s", InternalTraversal.dp_plain_obj)]  # noqa: RUF012 (as SQLAlchemy declares it)
     type = UtcDateTime()
 
     def __init__(self, offset_s: float = 0.0) -> None:

@@ -1,14 +1,15 @@
 """Jobs: made whole or not at all, followed, and settled when their last chunk ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, String, and_, cast, func, insert, or_, select, update
+from sqlalchemy import Connection, String, and_, case, cast, func, insert, or_, select, update
 
 from db.clock import utc_now
+from db.dialect import is_one_of
 from db.errors import UnknownJob
 from db.tables import Chunk, Example, Failure, Job, Model
 
@@ -101,30 +102,40 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     return job_id, list(ids)
 
 
-def add_chunk(connection: Connection, job_id: int, review_ids: list[int], deaths: int = 0) -> int:
+def add_chunk(
+    connection: Connection, job_id: int, review_ids: list[int], deaths: int = 0, *, alone: bool = False
+) -> int:
     """Add a pending chunk at the end of the job; return its id."""
     last = select(func.coalesce(func.max(Chunk.position), -1)).where(Chunk.job_id == job_id).scalar_subquery()
     values = {"job_id": job_id, "position": last + 1, "size": len(review_ids), "review_ids": review_ids}
-    chunk_id = connection.scalar(insert(Chunk).values(**values, deaths=deaths).returning(Chunk.id))
+    counts = {"deaths": deaths, "alone": alone}
+    chunk_id = connection.scalar(insert(Chunk).values(**values, **counts).returning(Chunk.id))
     assert chunk_id is not None
     return chunk_id
 
 
 def settle_job(connection: Connection, job_id: int) -> None:
     """End the job if its last chunk has ended."""
+    settle_jobs(connection, [job_id])
+
+
+def settle_jobs(connection: Connection, job_ids: Collection[int]) -> None:
+    """End those of the jobs whose last chunk has ended."""
+    mine = is_one_of(connection, Job.id, list(job_ids))
     # The lock makes two transactions that end a job's last two chunks see one another. It is the weaker one
     # (FOR NO KEY UPDATE): both hold a key-share lock on the job for the predictions they inserted, and two
-    # full locks would wait for each other.
-    connection.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
-    in_job = Chunk.job_id == job_id
-    if connection.scalar(select(Chunk.id).where(in_job, Chunk.state.in_(("pending", "leased"))).limit(1)):
-        return
-    failed = connection.scalar(select(func.count()).where(in_job, Chunk.state == "failed"))
-    reason = connection.scalar(select(Chunk.error).where(in_job, Chunk.state == "failed").limit(1))
+    # full locks would wait for each other. In order of id, for two that end chunks of the same jobs.
+    connection.execute(select(Job.id).where(mine).order_by(Job.id).with_for_update(key_share=True)).all()
+    of_job = select(Chunk.error).where(Chunk.job_id == Job.id).correlate(Job)
+    failed = of_job.where(Chunk.state == "failed")
     connection.execute(
         update(Job)
-        .where(Job.id == job_id, Job.state.not_in(FINAL_STATES))
-        .values(state="failed" if failed else "done", error=reason, finished_at=utc_now())
+        .where(mine, Job.state.not_in(FINAL_STATES), ~of_job.where(Chunk.state.in_(("pending", "leased"))).exists())
+        .values(
+            state=case((failed.exists(), "failed"), else_="done"),
+            error=failed.limit(1).scalar_subquery(),
+            finished_at=utc_now(),
+        )
     )
 
 
@@ -133,12 +144,14 @@ def cancel_job(connection: Connection, job_id: int) -> bool:
 
     Whoever holds one of its chunks finds the claim gone before the next batch.
     """
-    # Chunks before the job, as a worker that ends a chunk locks them: the other way round the two would
-    # wait for each other.
+    # Chunks before the job, and in order of id, as a worker that ends some locks them: the other way round the
+    # two would wait for each other.
+    open_chunks = select(Chunk.id).where(Chunk.job_id == job_id, Chunk.state.in_(("pending", "leased")))
+    released = {"lease_owner": None, "lease_expires_at": None, "lead_id": None, "next_attempt_at": None, "scored": 0}
     connection.execute(
         update(Chunk)
-        .where(Chunk.job_id == job_id, Chunk.state.in_(("pending", "leased")))
-        .values(state="cancelled", lease_owner=None, lease_expires_at=None, next_attempt_at=None, scored=0)
+        .where(Chunk.id.in_(open_chunks.order_by(Chunk.id).with_for_update()))
+        .values(state="cancelled", **released)
     )
     changed = connection.execute(
         update(Job)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 from sqlalchemy import insert as plain_insert
@@ -40,6 +40,14 @@ class KnownVerdict:
     review_ids: set[int]
 
 
+class Scored(NamedTuple):
+    """A review, the verdict on it, and the job that asked for it."""
+
+    review_id: int
+    job_id: int
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreFailure:
     """A review that could not be scored, and why."""
@@ -65,9 +73,7 @@ def known_verdicts(connection: Connection, model_id: int, text_hashes: Sequence[
     return known
 
 
-def store_predictions(
-    connection: Connection, model_id: int, job_id: int, verdicts: Iterable[tuple[int, Verdict]]
-) -> None:
+def store_predictions(connection: Connection, model_id: int, scored: Iterable[Scored]) -> None:
     """Upsert one prediction a review id. In order of id, so that two such transactions cannot deadlock."""
     statement = insert(connection, Prediction)
     new = statement.excluded
@@ -75,8 +81,8 @@ def store_predictions(
     statement = statement.on_conflict_do_update(index_elements=["review_id", "model_id"], set_=replaced)
     rows = iter(
         [
-            {"review_id": review_id, "model_id": model_id, "job_id": job_id, **_columns(verdict)}
-            for review_id, verdict in sorted(verdicts, key=lambda pair: pair[0])
+            {"review_id": one.review_id, "model_id": model_id, "job_id": one.job_id, **_columns(one.verdict)}
+            for one in sorted(scored, key=lambda one: one.review_id)
         ]
     )
     while batch := list(islice(rows, _INSERT_ROWS)):

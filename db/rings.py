@@ -8,7 +8,7 @@ has been claimed already (messages of one priority are served in order, so its o
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from db.claims import is_free
 from db.clock import utc_now
@@ -49,7 +49,9 @@ def _lost(kind: str, priority: str, queue_is_dry: bool) -> Any:
     lost = select(Chunk.id).join(Job, Job.id == Chunk.job_id).where(is_free(), _is_old(), alike)
     if queue_is_dry:
         return lost
-    served = select(func.max(Chunk.rung_at)).join(Job, Job.id == Chunk.job_id).where(Chunk.state == "leased", alike)
+    # A chunk that was taken along with another is worked on, but its own message may still wait.
+    is_served = and_(Chunk.state == "leased", or_(Chunk.lead_id.is_(None), Chunk.lead_id == Chunk.id))
+    served = select(func.max(Chunk.rung_at)).join(Job, Job.id == Chunk.job_id).where(is_served, alike)
     return lost.where(Chunk.rung_at < served.scalar_subquery())
 
 

@@ -17,16 +17,16 @@ def split_chunk(connection: Connection, claim: Claim, deaths_left: int) -> list[
     """Cut a held chunk into two halves that anybody may claim, and return the rings for both. Raises LeaseLost.
 
     A half is split again after `deaths_left` more deaths; one review alone gets all of them anew, so that
-    it is not condemned for what other reviews, or a machine, did.
+    it is not condemned for what other reviews, or a machine, did. Neither is worked on together with other chunks.
     """
     middle = (len(claim.review_ids) + 1) // 2
     first, second = claim.review_ids[:middle], claim.review_ids[middle:]
     give_back(connection, claim)
     # Positions are given one at a time in a job; see settle_job for the kind of lock.
     connection.execute(select(Job.id).where(Job.id == claim.job_id).with_for_update(key_share=True))
-    counts = {"review_ids": first, "size": len(first), "deaths": _deaths(claim, first, deaths_left)}
+    counts = {"review_ids": first, "size": len(first), "deaths": _deaths(claim, first, deaths_left), "alone": True}
     connection.execute(update(Chunk).where(Chunk.id == claim.chunk_id).values(counts))
-    added = add_chunk(connection, claim.job_id, second, deaths=_deaths(claim, second, deaths_left))
+    added = add_chunk(connection, claim.job_id, second, _deaths(claim, second, deaths_left), alone=True)
     return [Ring(chunk_id, claim.kind, claim.priority) for chunk_id in (claim.chunk_id, added)]
 
 

@@ -114,6 +114,9 @@ class Chunk(Base):
 
     `attempt` counts claims and is the fencing token. `errors` counts attempts that failed at the chunk's own
     work, `deaths` those whose worker was not heard of again; neither counts a database or a disk that was away.
+    Small chunks may be held together: `lead_id` is then the chunk whose message led to all of them. One is worked on
+    `alone` once a worker has died that held it with others. The attempt that ended it computed for `device_s`
+    seconds on `device`, and read `tokens` tokens in batches that were `batch_tokens` large with their padding.
     """
 
     __tablename__ = "chunks"
@@ -130,6 +133,12 @@ class Chunk(Base):
     rung_at: Mapped[datetime] = mapped_column(default=utc_now())
     errors: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)
+    lead_id: Mapped[int | None] = mapped_column(Id)
+    alone: Mapped[bool] = mapped_column(default=False)
+    device: Mapped[str | None] = mapped_column(String(255))
+    device_s: Mapped[float] = mapped_column(default=0.0)
+    tokens: Mapped[int] = mapped_column(default=0)
+    batch_tokens: Mapped[int] = mapped_column(default=0)
     size: Mapped[int]
     scored: Mapped[int] = mapped_column(default=0)
     reused: Mapped[int] = mapped_column(default=0)

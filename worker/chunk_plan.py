@@ -1,74 +1,98 @@
-"""Deciding what of a chunk must be inferred, and what is known already."""
+"""Deciding what of some chunks must be inferred, what is known already, and which chunk counts what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from db.predictions import KnownVerdict, ScoreFailure, Verdict
 from db.reviews import StoredReview
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRow:
-    """One row of the chunk: whether the model reads its text for it, and whether its prediction is written."""
-
-    review: StoredReview
-    inferred: bool
-    written: bool
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """What a chunk came to. Every row counts once: `scored + reused + len(failures)` is the chunk's size."""
+    """What a chunk came to. Every row counts once: `scored + reused + len(failures)` is the chunk's size.
 
-    scored: int
-    reused: int
-    failures: list[ScoreFailure]
-    predictions: list[tuple[int, Verdict]]
+    `texts` are the hashes of the texts that the model read for it, also of those that it failed on.
+    """
+
+    scored: int = 0
+    reused: int = 0
+    failures: list[ScoreFailure] = field(default_factory=list)
+    predictions: list[tuple[int, Verdict]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class ChunkPlan:
-    """One chunk's work."""
+class Answers:
+    """What is known of each text, by its hash: a verdict, or the reason why there is none."""
 
-    rows: list[PlannedRow] = field(default_factory=list)
-    deleted: list[ScoreFailure] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The work on some chunks of one model: their reviews by id, and by text hash what the model said before."""
+
+    reviews: Mapping[int, StoredReview]
+    known: Mapping[str, KnownVerdict]
 
     @property
     def to_infer(self) -> list[StoredReview]:
-        """One review for each text that the model must read."""
-        return [row.review for row in self.rows if row.inferred]
-
-    def outcome(self, verdicts: Mapping[str, Verdict], reasons: Mapping[str, str]) -> Outcome:
-        """Count the rows and list what to write, given for each text hash a verdict, or why there is none."""
-        good = [row for row in self.rows if row.review.text_hash not in reasons]
-        failures = [
-            ScoreFailure(row.review.id, row.review.external_id, reasons[row.review.text_hash])
-            for row in self.rows
-            if row.review.text_hash in reasons
-        ]
-        predictions = [(row.review.id, verdicts[row.review.text_hash]) for row in good if row.written]
-        scored = sum(row.inferred for row in good)
-        return Outcome(scored, len(good) - scored, self.deleted + failures, predictions)
+        """One review for each text that the model must read, however many chunks have it."""
+        unknown: dict[str, StoredReview] = {}
+        for review in self.reviews.values():
+            if review.text_hash not in self.known:
+                unknown.setdefault(review.text_hash, review)
+        return list(unknown.values())
 
 
-def plan_chunk(
-    review_ids: Sequence[int],
-    reviews: Mapping[int, StoredReview],
-    known: Mapping[str, KnownVerdict],
-) -> ChunkPlan:
-    """Infer each text once: not what the model has said before, nor what this chunk repeats."""
-    plan = ChunkPlan()
-    seen_ids: set[int] = set()
-    seen_texts: set[str] = set()
-    for review_id in review_ids:
-        review = reviews.get(review_id)
-        if review is None:
-            plan.deleted.append(ScoreFailure(None, None, f"review {review_id} was deleted before it was scored"))
-            continue
-        said = known.get(review.text_hash)
-        inferred = said is None and review.text_hash not in seen_texts
-        written = review_id not in seen_ids and (said is None or review_id not in said.review_ids)
-        plan.rows.append(PlannedRow(review, inferred, written))
-        seen_ids.add(review_id)
-        seen_texts.add(review.text_hash)
-    return plan
+class Books:
+    """Counts rows, one chunk after the other: a text is scored for the first that has it, and reused by the others.
+
+    Only chunks that are still held may be counted, or what is left out with a lost one would be missing.
+    """
+
+    def __init__(self, plan: Plan, answers: Answers) -> None:
+        self._plan = plan
+        self._answers = answers
+        self._written: set[int] = set()
+        self._read: set[str] = set(plan.known)
+
+    def count(self, review_ids: Iterable[int]) -> Outcome:
+        """Count a chunk's rows, and list what to write for it."""
+        outcome = Outcome()
+        for review_id in review_ids:
+            review = self._plan.reviews.get(review_id)
+            if review is None:
+                outcome.failures.append(_deleted(review_id))
+            else:
+                self._count(review, outcome)
+        return outcome
+
+    def _count(self, review: StoredReview, outcome: Outcome) -> None:
+        is_first = self._is_first(review.text_hash)
+        if is_first:
+            outcome.texts.append(review.text_hash)
+        reason = self._answers.reasons.get(review.text_hash)
+        if reason is not None:
+            outcome.failures.append(ScoreFailure(review.id, review.external_id, reason))
+            return
+        outcome.scored += is_first
+        outcome.reused += not is_first
+        if self._is_to_write(review):
+            outcome.predictions.append((review.id, self._answers.verdicts[review.text_hash]))
+
+    def _is_first(self, text_hash: str) -> bool:
+        is_first = text_hash not in self._read
+        self._read.add(text_hash)
+        return is_first
+
+    def _is_to_write(self, review: StoredReview) -> bool:
+        said = self._plan.known.get(review.text_hash)
+        is_written = review.id in self._written or (said is not None and review.id in said.review_ids)
+        self._written.add(review.id)
+        return not is_written
+
+
+def _deleted(review_id: int) -> ScoreFailure:
+    return ScoreFailure(None, None, f"review {review_id} was deleted before it was scored")

@@ -1,22 +1,23 @@
-"""Working on a chunk under a claim: what happens around the work, whatever the work is."""
+"""Working on chunks under a claim: what happens around the work, whatever the work is."""
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy import Connection
 
 from broker.doorbell import ring
-from db.claims import Claim, claim_chunk, fail_chunk, give_back, is_free_suspect, postpone, retry_later
+from db.claims import Claim, fail_chunk, give_back, is_free_suspect, postpone, retry_later, still_held
 from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
+from db.together import claim_together
 from worker.context import WorkerContext
 from worker.errors import ModelMissing, PrecisionError, StopRequested, TrainingError, reason_of
 from worker.lease import Heartbeat
 from worker.suspects import end_suspect
 
-Work = Callable[[WorkerContext, Claim, Heartbeat], None]
+Work = Callable[[WorkerContext, Sequence[Claim], Heartbeat], None]
 
 #: The pause before the second attempt; each further one waits twice as long, up to the longest.
 _FIRST_RETRY_S = 2.0
@@ -44,10 +45,14 @@ log = structlog.get_logger()
 
 
 def run_chunk(context: WorkerContext, chunk_id: int, work: Work) -> None:
-    """Claim the chunk and do the work. A chunk that is done or held already is left alone.
+    """Claim the chunk, others along with it if they are small, and do the work.
 
-    Never raises for the chunk's sake: whatever happens is written to SQL, which the sweep acts upon.
+    A chunk that is done or held already is left alone. Never raises for the chunks' sake: whatever happens is
+    written to SQL, which the sweep acts upon.
     """
+    # Its message may come after it was taken along with another: a thousand such are dropped without a query.
+    if chunk_id in context.held:
+        return
     with context.turns.beside_others():
         if _run(context, chunk_id, work, suspects=False):
             return
@@ -61,32 +66,29 @@ def _run(context: WorkerContext, chunk_id: int, work: Work, *, suspects: bool) -
     if context.stopping.is_set():
         return True
     claimed_at = time.monotonic()
-    claim = _claim(context, chunk_id, suspects)
-    if claim is None:
+    claims = _claim(context, chunk_id, suspects)
+    if not claims:
         return False
-    heartbeat = Heartbeat(context.database, claim, context.settings.lease_s, context.stopping, claimed_at)
-    try:
-        with context.holding(claim), heartbeat:
-            if not end_suspect(context, claim, heartbeat):
-                work(context, claim, heartbeat)
-    except Exception as error:
-        _end_early(context, claim, error)
+    heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
+    with context.holding(claims), heartbeat:
+        _try(context, claims, heartbeat, work)
     return True
 
 
-def _claim(context: WorkerContext, chunk_id: int, suspects: bool) -> Claim | None:
+def _claim(context: WorkerContext, chunk_id: int, suspects: bool) -> list[Claim]:
+    lease_s, room = context.settings.lease_s, context.settings.chunk_size
     try:
         with context.database.write() as connection:
-            claim = claim_chunk(connection, chunk_id, context.owner, context.settings.lease_s, suspects=suspects)
+            claims = claim_together(connection, chunk_id, context.owner, lease_s, room, suspects=suspects)
     except DatabaseUnreachable as error:
         # The message is gone, the chunk is not: the sweep rings it again.
         log.warning("chunk not claimed", action="claim_failed", chunk=chunk_id, reason=str(error))
-        return None
-    if claim is None:
+        return []
+    if not claims:
         log.debug("chunk not free", action="chunk_not_free", chunk=chunk_id)
-        return None
-    log.info("chunk claimed", action="chunk_claimed", job=claim.job_id, chunk=chunk_id, attempt=claim.attempt)
-    return claim
+    for claim in claims:
+        log.info("chunk claimed", action="chunk_claimed", **_about(claim))
+    return claims
 
 
 def _waits_as_suspect(context: WorkerContext, chunk_id: int) -> bool:
@@ -98,22 +100,39 @@ def _waits_as_suspect(context: WorkerContext, chunk_id: int) -> bool:
         return False
 
 
-def _end_early(context: WorkerContext, claim: Claim, error: Exception) -> None:
-    if isinstance(error, LeaseLost):
-        log.warning("lease lost", action="lease_lost", **_about(claim))
-        return
+def _try(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat, work: Work) -> None:
+    try:
+        # A suspect is always claimed alone.
+        if not end_suspect(context, claims[0], heartbeat):
+            work(context, claims, heartbeat)
+    except Exception as error:
+        if len(claims) == 1 or _is_nobodys(error):
+            _end_early(context, claims, error)
+            return
+        log.warning("chunks are worked on one by one", action="chunks_parted", chunks=len(claims), exc_info=error)
+        for claim in claims:
+            # Only an error that it makes alone is a chunk's own.
+            _try(context, [claim], heartbeat, work)
+
+
+def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> None:
     try:
         with context.database.write() as connection:
-            _note_end(context, connection, claim, error)
-    except LeaseLost:
-        log.warning("lease lost", action="lease_lost", **_about(claim))
+            held = [] if isinstance(error, LeaseLost) else still_held(connection, claims, lock=True)
+            for claim in held:
+                _note_end(context, connection, claim, error)
     except DatabaseUnreachable as unreachable:
-        # The lease runs out by itself, and the sweep offers the chunk to another attempt.
-        log.warning("chunk left to its lease", action="chunk_left", **_about(claim), reason=str(unreachable))
-    else:
-        if isinstance(error, StopRequested):
-            # Others need not wait for a sweep to find it.
-            ring(context.app, [Ring(claim.chunk_id, claim.kind, claim.priority)])
+        # The leases run out by themselves, and the sweep offers the chunks to another attempt.
+        for claim in claims:
+            log.warning("chunk left to its lease", action="chunk_left", **_about(claim), reason=str(unreachable))
+        return
+    ended = {claim.chunk_id for claim in held}
+    for claim in claims:
+        if claim.chunk_id not in ended:
+            log.warning("lease lost", action="lease_lost", **_about(claim))
+    if isinstance(error, StopRequested) and held:
+        # Others need not wait for a sweep to find them: whoever takes the first takes the rest along.
+        ring(context.app, [Ring(held[0].chunk_id, held[0].kind, held[0].priority)])
 
 
 def _note_end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> None:
@@ -131,6 +150,11 @@ def _note_end(context: WorkerContext, connection: Connection, claim: Claim, erro
     else:
         retry_later(connection, claim, reason, _pause_s(claim.errors + 1))
         log.warning("chunk will be retried", action="chunk_retry", **about, exc_info=error)
+
+
+def _is_nobodys(error: Exception) -> bool:
+    """Whether no chunk is to blame, so that all that are held share its end."""
+    return isinstance(error, LeaseLost | StopRequested) or _is_the_machines(error)
 
 
 def _is_the_machines(error: Exception) -> bool:

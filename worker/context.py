@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -45,10 +45,13 @@ class WorkerContext:
     held: dict[int, Claim] = field(default_factory=dict)
 
     @contextmanager
-    def holding(self, claim: Claim) -> Iterator[None]:
-        """Count the claim as held while the block runs."""
-        self.held[claim.chunk_id] = claim
+    def holding(self, claims: Sequence[Claim]) -> Iterator[None]:
+        """Count the claims as held while the block runs."""
+        self.held.update({claim.chunk_id: claim for claim in claims})
         try:
             yield
         finally:
-            del self.held[claim.chunk_id]
+            for claim in claims:
+                # What was given back may be held again by the other task.
+                if self.held.get(claim.chunk_id) is claim:
+                    del self.held[claim.chunk_id]

@@ -1,17 +1,19 @@
 """Inferring reviews batch by batch, around what goes wrong: bad batches are halved until one review is left."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 
-from worker.batching import collate, cut_batches
+from db.claims import Effort
 from worker.checkpoints.tokenizer import Encoded
 from worker.errors import reason_of
-from worker.memory import TokenBudget, is_out_of_memory
+from worker.memory import is_out_of_memory
 from worker.models import LoadedModel
+from worker.waiting import WaitingBatches
 
 #: After so many reviews that failed alone, and not one that was scored, it is the model that is broken.
 _BROKEN_AFTER = 16
@@ -19,62 +21,82 @@ _BROKEN_AFTER = 16
 log = structlog.get_logger()
 
 
+class Costs:
+    """What inferring took, review by review: the seconds of a batch are shared alike by its reviews."""
+
+    def __init__(self, encoded: Sequence[Encoded]) -> None:
+        self._lengths = np.array([one.length for one in encoded], np.int64)
+        self._device_s = np.zeros(len(encoded))
+        self._widths = np.zeros(len(encoded), np.int64)
+
+    @contextmanager
+    def timing(self, indices: Sequence[int], width: int) -> Iterator[None]:
+        """Count the time of the block, in which a batch is inferred, and where it succeeds its tokens.
+
+        `width` is what the batch was padded to, in tokens.
+        """
+        began = time.perf_counter()
+        try:
+            yield
+            self._widths[indices] = width
+        finally:
+            self._device_s[indices] += (time.perf_counter() - began) / len(indices)
+
+    def of(self, indices: Sequence[int], device: str) -> Effort:
+        """What these reviews took together on that device."""
+        chosen = np.asarray(indices, np.int64)
+        widths = self._widths[chosen]
+        return Effort(
+            device=device,
+            device_s=float(self._device_s[chosen].sum()),
+            tokens=int(self._lengths[chosen][widths > 0].sum()),
+            batch_tokens=int(widths.sum()),
+        )
+
+
 @dataclass(slots=True)
 class Inferred:
     """Of each review, by its index, either the logits, float32 [classes], or the reason why there are none."""
 
+    costs: Costs
     logits: dict[int, np.ndarray] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
 
 
-def infer(
-    loaded: LoadedModel, encoded: Sequence[Encoded], budget: TokenBudget, before_batch: Callable[[int], None]
-) -> Inferred:
-    """Infer tokenized reviews in batches within the token budget.
+def infer(loaded: LoadedModel, waiting: WaitingBatches, before_batch: Callable[[int], None]) -> Inferred:
+    """Infer the reviews that wait, batch by batch.
 
     `before_batch` is called with the number of reviews behind us, and may raise to end the work. A batch that
     fails is halved; a review that fails alone gets its reason. Out of memory, the budget is halved and the
     rest is cut anew. Raises the model's own error where the model, not a review, is what fails.
     """
-    inferred = Inferred()
-    waiting = deque(_cut(encoded, range(len(encoded)), budget))
-    while waiting:
+    inferred = Inferred(Costs(waiting.encoded))
+    while (taken := waiting.take()) is not None:
+        indices, batch = taken
         before_batch(len(inferred.logits) + len(inferred.reasons))
-        batch = waiting.popleft()
         try:
-            logits = loaded.engine.logits(collate([encoded[i] for i in batch], loaded.tokenizer.pad_token_id))
+            with inferred.costs.timing(indices, batch.token_ids.shape[1]):
+                logits = loaded.engine.logits(batch)
         except Exception as error:
-            waiting = _after_error(error, encoded, batch, waiting, budget, inferred)
+            _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred)
         else:
-            inferred.logits.update(zip(batch, logits, strict=True))
+            inferred.logits.update(zip(indices, logits, strict=True))
     return inferred
 
 
 def _after_error(
-    error: Exception,
-    encoded: Sequence[Encoded],
-    batch: list[int],
-    waiting: deque[list[int]],
-    budget: TokenBudget,
-    inferred: Inferred,
-) -> deque[list[int]]:
-    """What waits now that this batch failed."""
+    error: Exception, loaded: LoadedModel, waiting: WaitingBatches, indices: list[int], tokens: int, inferred: Inferred
+) -> None:
+    """Decide what becomes of the reviews of a batch that failed."""
     reason = reason_of(error)
-    log.warning("batch failed", action="batch_failed", reviews=len(batch), reason=reason)
-    if len(batch) == 1:
-        inferred.reasons[batch[0]] = f"the model fails on this review alone: {reason}"
+    log.warning("batch failed", action="batch_failed", reviews=len(indices), reason=reason)
+    if len(indices) == 1:
+        inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
         if not inferred.logits and len(inferred.reasons) >= _BROKEN_AFTER:
             raise error
     elif is_out_of_memory(error):
-        budget.halve(len(batch) * max(encoded[i].length for i in batch))
-        rest = [*batch, *(i for other in waiting for i in other)]
-        return deque(_cut(encoded, rest, budget))
+        loaded.budget.halve(tokens)
+        waiting.put_back(indices)
     else:
-        middle = len(batch) // 2
-        waiting.extendleft([batch[middle:], batch[:middle]])
-    return waiting
-
-
-def _cut(encoded: Sequence[Encoded], indices: Sequence[int], budget: TokenBudget) -> list[list[int]]:
-    lengths = [encoded[i].length for i in indices]
-    return [[indices[at] for at in batch] for batch in cut_batches(lengths, budget.tokens)]
+        middle = len(indices) // 2
+        waiting.put_back(indices[:middle], indices[middle:])

@@ -27,7 +27,7 @@ class TokenBudget:
     def __init__(self, database: Database, model_id: int, device: str, configured: int) -> None:
         self._database = database
         self._model_id = model_id
-        self._device = device
+        self.device = device
         self._configured = configured
         with database.read() as connection:
             self.tokens = find_budget(connection, model_id, device, configured)
@@ -36,10 +36,10 @@ class TokenBudget:
         """Take half of what just failed, or of the budget if that is less, from now on and in every process."""
         self.tokens = max(1, min(self.tokens, failed_tokens) // 2)
         log.warning(
-            "out of memory", action="token_budget_halved", model=self._model_id, device=self._device, tokens=self.tokens
+            "out of memory", action="token_budget_halved", model=self._model_id, device=self.device, tokens=self.tokens
         )
         try:
             with self._database.write() as connection:
-                remember_budget(connection, self._model_id, self._device, self._configured, self.tokens)
+                remember_budget(connection, self._model_id, self.device, self._configured, self.tokens)
         except DatabaseUnreachable as error:
             log.warning("token budget not remembered", action="budget_not_remembered", reason=str(error))

@@ -1,72 +1,125 @@
-"""Scoring one claimed chunk: plan, tokenize, batch, infer, write."""
+"""Scoring claimed chunks as one: plan, tokenize, batch, infer, write; each chunk ends under its own fence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import structlog
 from sqlalchemy import Connection
 
-from db.claims import Claim, finish_chunk
-from db.jobs import settle_job
-from db.predictions import Verdict, known_verdicts, store_predictions, store_score_failures
+from db.claims import ChunkEnd, Claim, Effort, finish_chunks, still_held
+from db.errors import LeaseLost
+from db.jobs import settle_jobs
+from db.predictions import Scored, Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
 from worker.checkpoints.tokenizer import Encoded, tokenize_each
-from worker.chunk_plan import ChunkPlan, Outcome, plan_chunk
+from worker.chunk_plan import Answers, Books, Outcome, Plan
 from worker.context import WorkerContext
-from worker.inference import infer
+from worker.inference import Costs, infer
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.probabilities import probabilities
 from worker.verdicts import make_verdict
+from worker.waiting import WaitingBatches
 
 log = structlog.get_logger()
 
+#: By chunk, what it came to, and what inferring it took.
+Ends = dict[int, tuple[Outcome, Effort]]
+
 
 @dataclass(slots=True)
-class _Answers:
-    """What is known of each text, by its hash: a verdict, or the reason why there is none."""
+class _Bill:
+    """What inferring each text took, by its hash."""
 
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
+    device: str
+    costs: Costs
+    places: dict[str, int]
+
+    def of(self, texts: Sequence[str]) -> Effort:
+        return self.costs.of([self.places[text] for text in texts if text in self.places], self.device)
 
 
-def score_chunk(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
-    """Score the chunk and end it, in one transaction. Raises LeaseLost where it is no longer ours."""
-    assert claim.model_id is not None
-    plan, answers = _plan(context, claim)
-    if plan.to_infer:
-        _infer(context, context.models.get(claim.model_id, claim.job_id), plan.to_infer, heartbeat, answers)
-    outcome = plan.outcome(answers.verdicts, answers.reasons)
-    heartbeat.commit(lambda connection: _write(connection, claim, outcome))
+def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
+    """Score chunks of one model and end each, all in one transaction.
+
+    A chunk that was lost meanwhile is left out. Raises LeaseLost where none is ours any longer.
+    """
+    model_id = claims[0].model_id
+    assert model_id is not None
+    plan, answers = _plan(context, model_id, claims)
+    bill = None
+    if texts := plan.to_infer:
+        bill = _infer(context, _model(context, model_id, claims), texts, heartbeat, answers)
+    ends: Ends = {}
+
+    def write(connection: Connection) -> None:
+        ends.clear()
+        ends.update(_write(connection, model_id, claims, Books(plan, answers), bill))
+
+    heartbeat.commit(write)
+    for claim in claims:
+        _log_end(claim, ends)
+
+
+def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> LoadedModel:
+    """The model in the precision that serves these chunks.
+
+    Jobs so small that they are worked on together are served in float32, unless all have ordered the same.
+    """
+    asked = claims[0].params.get("precision", context.settings.precision)
+    job_id = claims[0].job_id if len(claims) == 1 or asked != "auto" else None
+    return context.models.get(model_id, job_id)
+
+
+def _plan(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> tuple[Plan, Answers]:
+    with context.database.read() as connection:
+        reviews = load_reviews(connection, [id_ for claim in claims for id_ in claim.review_ids])
+        known = known_verdicts(connection, model_id, [review.text_hash for review in reviews.values()])
+    return Plan(reviews, known), Answers({text_hash: one.verdict for text_hash, one in known.items()})
+
+
+def _write(connection: Connection, model_id: int, claims: Sequence[Claim], books: Books, bill: _Bill | None) -> Ends:
+    held = still_held(connection, claims, lock=True)
+    if not held:
+        raise LeaseLost(f"none of {len(claims)} chunks is held any longer")
+    ends: Ends = {}
+    for claim in held:
+        outcome = books.count(claim.review_ids)
+        ends[claim.chunk_id] = outcome, bill.of(outcome.texts) if bill else Effort()
+    finish_chunks(connection, {chunk_id: _chunk_end(*end) for chunk_id, end in ends.items()})
+    scored = [
+        Scored(review_id, claim.job_id, verdict)
+        for claim in held
+        for review_id, verdict in ends[claim.chunk_id][0].predictions
+    ]
+    store_predictions(connection, model_id, scored)
+    for claim in held:
+        store_score_failures(connection, claim.job_id, ends[claim.chunk_id][0].failures)
+    settle_jobs(connection, {claim.job_id for claim in held})
+    return ends
+
+
+def _chunk_end(outcome: Outcome, effort: Effort) -> ChunkEnd:
+    return ChunkEnd(outcome.scored, outcome.reused, len(outcome.failures), effort)
+
+
+def _log_end(claim: Claim, ends: Ends) -> None:
+    about = {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}
+    if claim.chunk_id not in ends:
+        log.warning("lease lost", action="lease_lost", **about)
+        return
+    outcome, effort = ends[claim.chunk_id]
     log.info(
         "chunk scored",
         action="chunk_scored",
-        job=claim.job_id,
-        chunk=claim.chunk_id,
-        attempt=claim.attempt,
+        **about,
         scored=outcome.scored,
         failed=len(outcome.failures),
+        device_s=round(effort.device_s, 3),
+        tokens=effort.tokens,
+        batch_tokens=effort.batch_tokens,
     )
-
-
-def _write(connection: Connection, claim: Claim, outcome: Outcome) -> None:
-    assert claim.model_id is not None
-    failed = len(outcome.failures)
-    finish_chunk(connection, claim, scored=outcome.scored, reused=outcome.reused, failed=failed)
-    store_predictions(connection, claim.model_id, claim.job_id, outcome.predictions)
-    store_score_failures(connection, claim.job_id, outcome.failures)
-    settle_job(connection, claim.job_id)
-
-
-def _plan(context: WorkerContext, claim: Claim) -> tuple[ChunkPlan, _Answers]:
-    assert claim.model_id is not None
-    with context.database.read() as connection:
-        reviews = load_reviews(connection, claim.review_ids)
-        hashes = [review.text_hash for review in reviews.values()]
-        known = known_verdicts(connection, claim.model_id, hashes)
-    plan = plan_chunk(claim.review_ids, reviews, known)
-    return plan, _Answers({text_hash: one.verdict for text_hash, one in known.items()})
 
 
 def _infer(
@@ -74,8 +127,8 @@ def _infer(
     loaded: LoadedModel,
     reviews: Sequence[StoredReview],
     heartbeat: Heartbeat,
-    answers: _Answers,
-) -> None:
+    answers: Answers,
+) -> _Bill:
     encoded, untokenized = _tokenize(loaded, reviews)
     answers.reasons |= untokenized
     hashes = [review.text_hash for review in reviews if review.text_hash not in untokenized]
@@ -84,11 +137,13 @@ def _infer(
         heartbeat.done = done
         heartbeat.check()
 
-    # Held for the whole chunk: another task of this process tokenizes or writes meanwhile.
+    waiting = WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+    # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
     with context.device:
-        inferred = infer(loaded, encoded, loaded.budget, before_batch)
+        inferred = infer(loaded, waiting, before_batch)
     answers.reasons |= {hashes[index]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, encoded, hashes, inferred.logits)
+    return _Bill(loaded.budget.device, inferred.costs, {text_hash: at for at, text_hash in enumerate(hashes)})
 
 
 def _tokenize(loaded: LoadedModel, reviews: Sequence[StoredReview]) -> tuple[list[Encoded], dict[str, str]]:

@@ -55,6 +55,12 @@ class WorkerSettings(BaseSettings):
         ge=64,
         description="Tokens of one batch, padding included. More is faster and takes memory.",
     )
+    chunk_size: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Reviews of one chunk; chunks of at most half as many are worked on together, up to it.",
+    )
     lease_s: float = Field(
         default=60.0,
         ge=2.0,

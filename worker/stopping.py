@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-from db.claims import Claim, give_back
+from db.claims import give_back, still_held
 from db.errors import DatabaseError
 from worker.context import WorkerContext
 
@@ -54,14 +54,14 @@ class Stopper:
         return _TRAINING_GRACE_S if trains else _SCORING_GRACE_S
 
     def _give_all_back(self) -> None:
-        for claim in list(self._context.held.values()):
-            self._give_back(claim)
-
-    def _give_back(self, claim: Claim) -> None:
+        claims = list(self._context.held.values())
         try:
             with self._context.database.write() as connection:
-                give_back(connection, claim)
+                held = still_held(connection, claims, lock=True)
+                for claim in held:
+                    give_back(connection, claim)
         except DatabaseError as error:
-            log.warning("chunk left to its lease", action="chunk_left", chunk=claim.chunk_id, reason=str(error))
-        else:
+            log.warning("chunks left to their leases", action="chunk_left", chunks=len(claims), reason=str(error))
+            return
+        for claim in held:
             log.info("chunk given back", action="chunk_given_back", job=claim.job_id, chunk=claim.chunk_id)

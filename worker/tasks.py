@@ -10,7 +10,7 @@ from db.claims import Claim
 from worker.chunks import Work, run_chunk
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
-from worker.scoring import score_chunk
+from worker.scoring import score_chunks
 
 #: The largest number that fits a key of both databases.
 _LARGEST_ID = 2**63 - 1
@@ -25,7 +25,7 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 
     @app.task(name=TASKS["score"])
     def score(*arguments: object, **named: object) -> None:
-        _run(context, arguments, named, score_chunk)
+        _run(context, arguments, named, score_chunks)
 
     @app.task(name=TASKS["finetune"])
     def train(*arguments: object, **named: object) -> None:
@@ -41,8 +41,8 @@ def _run(context: WorkerContext, arguments: Sequence[object], named: Mapping[str
             log.warning("not a message of ours", action="message_refused", arguments=repr(arguments)[:_SHOWN_CHARS])
 
 
-def _finetune(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+def _finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
     # Imported at the first training job: TensorFlow takes seconds and hundreds of megabytes.
     from worker.training.finetune import finetune
 
-    finetune(context, claim, heartbeat)
+    finetune(context, claims, heartbeat)

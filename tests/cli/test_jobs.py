@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from db.claims import claim_chunk, fail_chunk, finish_chunk
+from db.claims import ChunkEnd, Effort, claim_chunk, fail_chunk, finish_chunk, finish_chunks
 from db.jobs import NewJob, RejectedRow, create_job, settle_job
 from db.predictions import ScoreFailure, store_score_failures
 from db.registry import register_model
@@ -49,6 +49,7 @@ def test_show_tells_what_failed_why_and_what_to_do(run: Run, troubled: int) -> N
 def test_show_tells_the_same_in_json(run: Run, troubled: int) -> None:
     shown = json.loads(run("jobs", "show", troubled, "--json").stdout)
     assert (shown["state"], shown["scored"], shown["failed"]) == ("failed", 1, 3)
+    assert (shown["device_busy"], shown["padding"]) == (None, None)  # nothing was inferred
     assert shown["chunk_states"] == {"done": 1, "failed": 1}
     assert [(one["state"], one["errors"], one["error"]) for one in shown["troubles"]] == [("failed", 1, GONE)]
     assert [(one["external_id"], one["reason"]) for one in shown["failures"]] == [("r1", SNEEZE)]
@@ -78,9 +79,13 @@ def test_a_job_that_went_well_needs_no_words(run: Run) -> None:
         model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
         ids = store_reviews(connection, "f.csv", [SomeReview("r1", "text 1")])
         job_id, (chunk_id,) = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
-        finish_chunk(connection, claim_chunk(connection, chunk_id, "me", 60), scored=1)
+        effort = Effort("here/cpu", device_s=0.001, tokens=7, batch_tokens=8)
+        claim_chunk(connection, chunk_id, "me", 60)
+        finish_chunks(connection, {chunk_id: ChunkEnd(scored=1, effort=effort)})
         settle_job(connection, job_id)
     shown = run("jobs", "show", job_id).stdout
     assert "done" in shown
+    assert "padding               12.5%" in shown.splitlines()
+    assert "device_busy" in shown
     for words in ("Chunks in trouble", "Rows that failed", "What to do"):
         assert words not in shown

@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from db.jobs import NewJob, create_job
-from db.predictions import store_predictions
+from db.predictions import Scored, store_predictions
 from db.registry import register_model
 from db.reviews import store_reviews
 from db.schema import open_database
@@ -33,8 +33,10 @@ def _predictions() -> None:
         model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
         ids = store_reviews(connection, "f.csv", [SomeReview(f"r{n}", text) for n, text in enumerate(TEXTS)])
         job_id, _ = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
-        verdicts = [(id_, verdict(positive)) for id_, positive in zip(ids, (0.9, 0.2, 0.6, 0.45), strict=True)]
-        store_predictions(connection, model.id, job_id, verdicts)
+        scored = [
+            Scored(id_, job_id, verdict(positive)) for id_, positive in zip(ids, (0.9, 0.2, 0.6, 0.45), strict=True)
+        ]
+        store_predictions(connection, model.id, scored)
 
 
 def printed(result: CompletedProcess[str]) -> str:

@@ -15,7 +15,7 @@ from broker.redis_server import RedisServer
 from db.claims import claim_chunk, fail_chunk, finish_chunk
 from db.database import Database
 from db.jobs import NewJob, RejectedRow, cancel_job, create_job, settle_job
-from db.predictions import ScoreFailure, store_predictions, store_score_failures
+from db.predictions import Scored, ScoreFailure, store_predictions, store_score_failures
 from db.registry import register_model
 from db.reviews import store_reviews
 from db.schema import open_database
@@ -57,7 +57,7 @@ def make_job(database: Database, priority: str = "normal") -> None:
         assert second
         assert third
         finish_chunk(connection, first, scored=1, failed=1)
-        store_predictions(connection, 1, job_id, [(1, verdict(0.9))])
+        store_predictions(connection, 1, [Scored(1, job_id, verdict(0.9))])
         store_score_failures(connection, job_id, [ScoreFailure(2, "r2", "the model sneezed")])
         fail_chunk(connection, second, "the files are gone")
 

@@ -15,17 +15,17 @@ from db.claims import (
     fail_chunk,
     finish_chunk,
     give_back,
-    is_held,
     postpone,
     release_dead,
-    renew_lease,
+    renew_leases,
     retry_later,
+    still_held,
 )
 from db.clock import utc_now
 from db.database import Database
 from db.errors import LeaseLost
 from db.jobs import add_chunk, cancel_job, job_status, settle_job
-from db.predictions import store_predictions
+from db.predictions import Scored, store_predictions
 from db.tables import Chunk, Job
 from tests.samples import verdict
 
@@ -71,7 +71,6 @@ def test_a_lease_that_ran_out_frees_the_chunk_and_fences_the_zombie(
     assert heir.attempt == zombie.attempt + 1
     for act in (
         lambda c: finish_chunk(c, zombie, scored=2),
-        lambda c: renew_lease(c, zombie, 60, 1),
         lambda c: give_back(c, zombie),
         lambda c: retry_later(c, zombie, "oops", 1),
         lambda c: postpone(c, zombie, "oops", 1),
@@ -79,8 +78,11 @@ def test_a_lease_that_ran_out_frees_the_chunk_and_fences_the_zombie(
     ):
         with pytest.raises(LeaseLost), database.write() as connection:
             act(connection)
+    with database.write() as connection:
+        assert still_held(connection, [zombie, heir]) == [heir]
+        assert renew_leases(connection, [zombie], 500, 1.0) == []
     chunk = chunk_of(database, chunk_id)
-    assert (chunk.state, chunk.lease_owner) == ("leased", "heir")
+    assert (chunk.state, chunk.lease_owner, chunk.scored) == ("leased", "heir", 0)
 
 
 def test_renewing_moves_the_deadline_and_tells_progress(database: Database, new_job: NewJob, claim: Take) -> None:
@@ -88,7 +90,7 @@ def test_renewing_moves_the_deadline_and_tells_progress(database: Database, new_
     held = claim(chunk_id, lease_s=5)
     before = chunk_of(database, chunk_id).lease_expires_at
     with database.write() as connection:
-        renew_lease(connection, held, 500, 1)
+        assert renew_leases(connection, [held], 500, 0.5) == [held]
     after = chunk_of(database, chunk_id)
     assert 490 < (after.lease_expires_at - before).total_seconds() < 510
     assert after.scored == 1
@@ -137,9 +139,9 @@ def test_a_claim_is_held_until_it_is_not(database: Database, new_job: NewJob, cl
     job_id, (chunk_id,) = new_job()
     held = claim(chunk_id)
     with database.write() as connection:
-        assert is_held(connection, held)
+        assert still_held(connection, [held]) == [held]
         cancel_job(connection, job_id)
-        assert not is_held(connection, held)
+        assert still_held(connection, [held]) == []
 
 
 def test_a_chunk_given_back_is_free_at_once(database: Database, new_job: NewJob, claim: Take) -> None:
@@ -174,7 +176,9 @@ def test_two_transactions_that_end_the_last_two_chunks_end_the_job(
         def finish(held: Claim, job_id: int = job_id, together: Barrier = together) -> None:
             with database.write() as connection:
                 finish_chunk(connection, held, scored=2)
-                store_predictions(connection, held.model_id, job_id, [(id_, verdict(0.9)) for id_ in held.review_ids])
+                store_predictions(
+                    connection, held.model_id, [Scored(id_, job_id, verdict(0.9)) for id_ in held.review_ids]
+                )
                 if not database.is_sqlite:  # which lets only one write at a time
                     together.wait(10)
                 settle_job(connection, job_id)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from db.database import Database
 from db.errors import UnknownJob, UnknownLabel
 from db.jobs import NewJob, create_job
-from db.predictions import ScoreFailure, known_verdicts, store_predictions, store_score_failures
+from db.predictions import Scored, ScoreFailure, known_verdicts, store_predictions, store_score_failures
 from db.registry import RegisteredModel
 from db.results import Result, ResultFilter, find_results, label_counts
 from db.reviews import load_reviews, store_reviews
@@ -27,8 +27,8 @@ def job(database: Database, model: RegisteredModel) -> int:
     with database.write() as connection:
         ids = store_reviews(connection, "file.csv", reviews)
         job_id, _ = create_job(connection, NewJob("score", {}, [ids[:2], [*ids[2:], ids[0]]], model_id=model.id))
-        verdicts = [(id_, verdict(positive)) for id_, positive in zip(ids, PROBABILITIES, strict=True)]
-        store_predictions(connection, model.id, job_id, verdicts)
+        scored = [Scored(id_, job_id, verdict(positive)) for id_, positive in zip(ids, PROBABILITIES, strict=True)]
+        store_predictions(connection, model.id, scored)
     return job_id
 
 
@@ -85,7 +85,7 @@ def test_a_job_has_the_predictions_it_reused(database: Database, model: Register
 def test_a_prediction_is_kept_once(database: Database, model: RegisteredModel, ask: Ask, job: int) -> None:
     review_id = ask(limit=1)[0].review_id
     with database.write() as connection:
-        store_predictions(connection, model.id, job, [(review_id, verdict(0.3))])
+        store_predictions(connection, model.id, [Scored(review_id, job, verdict(0.3))])
         assert connection.scalar(select(func.count()).select_from(Prediction)) == 4
     assert ask(limit=1)[0].score == pytest.approx(0.7)
 

@@ -4,7 +4,8 @@ import os
 import signal
 import time
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import func, select, update
 
 from db.tables import Chunk, Prediction
 from tests.faults.conftest import Survived
@@ -41,6 +42,26 @@ def test_a_zombie_wakes_after_its_lease(team: Team, survived: Survived) -> None:
     stop(heir)
     zombie.kill()
     survived("SIGSTOP past the lease, SIGCONT at the commit", "the heir's work; the zombie's commit was refused by SQL")
+
+
+def test_kill_9_of_a_worker_that_holds_many_small_jobs(
+    team: Team, survived: Survived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "2000")
+    text = "number {} of the " + "wonderful and terrible " * 15
+    jobs = [team.enqueue(team.write_reviews(1_000, f"{name}.csv", text + name)) for name in ("good", "bad")]
+    worker = team.worker()
+    wait_until(lambda: _half_done(team) == 2)
+    (pid,) = team.processes()
+    os.kill(pid, signal.SIGKILL)
+    for job_id in jobs:
+        job = team.wait_for_end(job_id)
+        assert (job.state, job.scored + job.reused) == ("done", 1_000)
+        # Nobody can tell which of them it died of.
+        assert (team.attempts(job_id), team.deaths(job_id)) == ([2], 0)
+        team.check_books(job_id)
+    assert "worker_died" in stop(worker)
+    survived("kill -9 of a worker that held two small jobs", "both were done, each alone, and charged with no death")
 
 
 @ON_POSTGRESQL
@@ -173,6 +194,11 @@ def test_kill_9_of_the_supervisor(team: Team, survived: Survived) -> None:
 def _predictions(team: Team) -> list[tuple]:
     with team.database.read() as connection:
         return [tuple(row) for row in connection.execute(Prediction.__table__.select().order_by("review_id"))]
+
+
+def _half_done(team: Team) -> int | None:
+    with team.database.read() as connection:
+        return connection.scalar(select(func.count()).where(Chunk.state == "leased", Chunk.scored > 0))
 
 
 def _states(team: Team) -> set[str]:

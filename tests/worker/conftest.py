@@ -53,6 +53,15 @@ def make_chunk(database: Database) -> Callable[..., int]:
 
 
 @pytest.fixture
+def claims(database: Database, make_chunk: Callable[..., int]) -> list[Claim]:
+    """Three claimed chunks, of one, two and three reviews, of three jobs, without a model."""
+    chunk_ids = [make_chunk(None, [SomeReview(str(n), f"text {n}") for n in range(size)]) for size in (1, 2, 3)]
+    with database.write() as connection:
+        claimed = [claim_chunk(connection, chunk_id, "me", 60) for chunk_id in chunk_ids]
+    return [claim for claim in claimed if claim is not None]
+
+
+@pytest.fixture
 def claim(database: Database, make_chunk: Callable[..., int]) -> Claim:
     """A claimed chunk of two reviews, without a model."""
     chunk_id = make_chunk(None, [SomeReview("1", "good"), SomeReview("2", "bad")])

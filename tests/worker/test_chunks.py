@@ -1,7 +1,7 @@
 """Whatever happens to a chunk's work is written down."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import select, update
@@ -13,7 +13,7 @@ from db.errors import DatabaseUnreachable
 from db.jobs import job_status, settle_job
 from db.tables import Chunk
 from tests.samples import SomeReview
-from worker.chunks import _pause_s, run_chunk
+from worker.chunks import Work, _pause_s, run_chunk
 from worker.context import WorkerContext
 from worker.errors import ModelMissing, StopRequested, reason_of
 from worker.lease import Heartbeat
@@ -30,14 +30,15 @@ def state(database: Database) -> object:
         return connection.execute(select(*columns)).one()
 
 
-def raising(error: Exception) -> Callable[[WorkerContext, Claim, Heartbeat], None]:
-    def work(_context: WorkerContext, _claim: Claim, _heartbeat: Heartbeat) -> None:
+def raising(error: Exception) -> Work:
+    def work(_context: WorkerContext, _claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
         raise error
 
     return work
 
 
-def finishing(context: WorkerContext, claim: Claim, _heartbeat: Heartbeat) -> None:
+def finishing(context: WorkerContext, claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
+    (claim,) = claims
     with context.database.write() as connection:
         finish_chunk(connection, claim, scored=1)
         settle_job(connection, claim.job_id)
@@ -46,9 +47,9 @@ def finishing(context: WorkerContext, claim: Claim, _heartbeat: Heartbeat) -> No
 def test_the_same_ring_ten_times_works_once(context: WorkerContext, chunk_id: int) -> None:
     worked: list[int] = []
 
-    def work(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
-        worked.append(claim.chunk_id)
-        finishing(context, claim, heartbeat)
+    def work(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
+        worked.append(claims[0].chunk_id)
+        finishing(context, claims, heartbeat)
 
     for _ in range(10):
         run_chunk(context, chunk_id, work)
@@ -115,7 +116,7 @@ def test_a_claim_that_finds_no_database_is_left_to_the_sweep(context: WorkerCont
 def test_held_claims_are_known_while_they_are_worked_on(context: WorkerContext, chunk_id: int) -> None:
     seen: list[list[int]] = []
 
-    def work(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+    def work(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
         seen.append(list(context.held))
         raise RuntimeError
 
@@ -140,7 +141,7 @@ def test_a_stopping_worker_gives_the_chunk_back_and_takes_no_other(context: Work
 def test_a_lost_database_leaves_the_chunk_to_its_lease(
     context: WorkerContext, chunk_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def work(context: WorkerContext, _claim: Claim, _heartbeat: Heartbeat) -> None:
+    def work(context: WorkerContext, _claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
         monkeypatch.setattr(context, "database", Database("postgresql://nobody@127.0.0.1:9/nowhere"))
         raise DatabaseUnreachable("gone")
 

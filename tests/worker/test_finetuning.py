@@ -1,6 +1,6 @@
 """Fine-tuning a small checkpoint: it learns, and its version can be scored with at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from tests.samples import CHECKPOINTS, SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
-from worker.scoring import score_chunk
+from worker.scoring import score_chunks
 from worker.training.batches import epoch_order
 from worker.training.finetune import finetune
 from worker.training.learning_rate import WarmUpThenDecay
@@ -82,7 +82,7 @@ def test_its_version_scores_at_once(
     with context.database.read() as connection:
         model = find_model(connection, "taste")
     scoring = make_chunk(model.id, [SomeReview("new", "what a wonderful film.")])
-    run_chunk(context, scoring, score_chunk)
+    run_chunk(context, scoring, score_chunks)
     with context.database.read() as connection:
         assert job_status(connection, 2).state == "done"
 
@@ -112,11 +112,11 @@ def test_cancelled_training_leaves_no_version(context: WorkerContext, make_job: 
     job_id, chunk_id = make_job(epochs=1, steps=2)
     ended: list[Exception] = []
 
-    def cancelled(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+    def cancelled(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
         with context.database.write() as connection:
             cancel_job(connection, job_id)
         try:
-            finetune(context, claim, heartbeat)
+            finetune(context, claims, heartbeat)
         except LeaseLost as error:
             ended.append(error)
 

@@ -1,12 +1,13 @@
 """What goes wrong in a batch stays there: its reviews are scored all the same, but for those that cannot be."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from db.clock import utc_now
 from db.database import Database
@@ -15,13 +16,14 @@ from db.registry import RegisteredModel
 from db.tables import Chunk, Failure, Prediction
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import SomeReview
-from worker.checkpoints.tokenizer import tokenize
+from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.engines.base import Batch
 from worker.inference import infer
 from worker.models import LoadedModel
-from worker.scoring import score_chunk
+from worker.scoring import score_chunks
+from worker.waiting import WaitingBatches
 
 Add = Callable[..., RegisteredModel]
 Make = Callable[..., int]
@@ -50,6 +52,10 @@ def loaded(context: WorkerContext, add_checkpoint: Add) -> LoadedModel:
     return context.models.get(add_checkpoint("bert").id)
 
 
+def waiting(loaded: LoadedModel, encoded: list[Encoded]) -> WaitingBatches:
+    return WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+
+
 def job(database: Database) -> tuple:
     with database.read() as connection:
         one = job_status(connection, 1)
@@ -69,7 +75,7 @@ def test_one_poison_review_in_a_thousand(
     context.models._settings = context.settings.model_copy(update={"engine": engine})
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(1_000)]
     reviews[371] = SomeReview("371", f"a {WORD} film")
-    run_chunk(context, make_chunk(poisoned.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(poisoned.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, one.failed, one.total) == ("done", 999, 1, 1_000)
     assert [failure["external_id"] for failure in failures] == ["371"]
@@ -86,8 +92,8 @@ def test_the_neighbours_get_the_numbers_they_always_get(
     texts = [f"a wonderful film number {number}" for number in range(40)]
     spoiled = context.models.get(poisoned.id)
     encoded = tokenize(spoiled.tokenizer, [*texts[:17], WORD, *texts[17:]], None, 64)
-    inferred = infer(spoiled, encoded, spoiled.budget, lambda done: None)
-    plain = infer(loaded, tokenize(loaded.tokenizer, texts, None, 64), loaded.budget, lambda done: None)
+    inferred = infer(spoiled, waiting(spoiled, encoded), lambda done: None)
+    plain = infer(loaded, waiting(loaded, tokenize(loaded.tokenizer, texts, None, 64)), lambda done: None)
     assert list(inferred.reasons) == [17]
     left = [inferred.logits[index] for index in range(41) if index != 17]
     np.testing.assert_allclose(left, [plain.logits[index] for index in range(40)], atol=1e-5)
@@ -98,12 +104,12 @@ def test_a_model_that_fails_on_everything_is_not_the_reviews_fault(
 ) -> None:
     reviews = [SomeReview(str(number), f"{WORD} {number}") for number in range(200)]
     chunk_id = make_chunk(poisoned.id, reviews)
-    run_chunk(context, chunk_id, score_chunk)
+    run_chunk(context, chunk_id, score_chunks)
     with context.database.write() as connection:
         first = connection.execute(select(Chunk.state, Chunk.errors)).one()
         connection.execute(update(Chunk).values(next_attempt_at=utc_now(-1)))
     assert tuple(first) == ("pending", 1)
-    run_chunk(context, chunk_id, score_chunk)
+    run_chunk(context, chunk_id, score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.failed, failures) == ("failed", 200, [])
     assert "token 218 has no embedding" in one.error
@@ -116,13 +122,33 @@ def test_out_of_memory_halves_the_budget_and_goes_on(
     context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=small)
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(200)]
     assert loaded.budget.tokens == context.settings.token_budget == 512
-    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, failures) == ("done", 200, [])
     assert 50 < loaded.budget.tokens <= 100
     refused = [size for size in small.batches if size > 100]
     assert len(refused) <= 3  # a halving each, not a failure for each batch
     assert small.batches[: len(refused)] == refused
+
+
+def test_what_inferring_took_is_noted_with_the_chunks_end(
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
+) -> None:
+    small = Small(loaded.engine, tokens=100)
+    context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=small)
+    reviews = [SomeReview(str(number), f"film {number} " * (number % 3 + 1)) for number in range(60)]
+    chunk_id = make_chunk(loaded.record.id, reviews)
+    began = time.perf_counter()
+    run_chunk(context, chunk_id, score_chunks)
+    took_s = time.perf_counter() - began
+    with context.database.read() as connection:
+        effort = connection.execute(select(Chunk.device, Chunk.device_s, Chunk.tokens, Chunk.batch_tokens)).one()
+        read = connection.scalar(select(func.sum(Prediction.tokens)))
+    assert (effort.device, effort.tokens) == ("here/cpu", read)
+    # Batches that did not fit took time and read nothing.
+    assert max(small.batches) > 100
+    assert effort.batch_tokens == sum(size for size in small.batches if size <= 100)
+    assert 0 < effort.device_s < took_s
 
 
 def test_the_budget_is_remembered_for_that_model_and_device(
@@ -142,7 +168,7 @@ def test_a_review_too_large_for_the_device_is_a_failure(
 ) -> None:
     context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=Small(loaded.engine, tokens=12))
     reviews = [SomeReview("short", "wonderful film"), SomeReview("long", "terrible " * 40), SomeReview("3", "good")]
-    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, one.failed) == ("done", 2, 1)
     assert failures[0]["external_id"] == "long"

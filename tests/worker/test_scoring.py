@@ -1,7 +1,7 @@
 """Scoring a chunk with a real model: the pipeline's own probabilities come out of SQL."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,7 +16,7 @@ from tests.samples import CHECKPOINTS, SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
-from worker.scoring import score_chunk
+from worker.scoring import score_chunks
 
 Add = Callable[..., RegisteredModel]
 Make = Callable[..., int]
@@ -37,7 +37,7 @@ def test_probabilities_in_sql_are_the_pipelines(
 ) -> None:
     model, rows = add_checkpoint(name), reference(name)
     reviews = [SomeReview(str(number), row["text"], row["pair"]) for number, row in enumerate(rows)]
-    run_chunk(context, make_chunk(model.id, reviews), score_chunk)
+    run_chunk(context, make_chunk(model.id, reviews), score_chunks)
     stored = results(context)
     assert len(stored) == len(rows)
     for number, row in enumerate(rows):
@@ -53,13 +53,13 @@ def test_probabilities_in_sql_are_the_pipelines(
 def test_a_text_is_inferred_once_and_shared(context: WorkerContext, add_checkpoint: Add, make_chunk: Make) -> None:
     model = add_checkpoint("bert")
     first = [SomeReview("1", "A wonderful film."), SomeReview("2", "terrible"), SomeReview("3", "terrible")]
-    run_chunk(context, make_chunk(model.id, first), score_chunk)
+    run_chunk(context, make_chunk(model.id, first), score_chunks)
     inferred: list[int] = []
     engine = context.models.get(model.id).engine
     logits = engine.logits
     engine.logits = lambda batch: inferred.append(len(batch.token_ids)) or logits(batch)  # type: ignore[func-returns-value]
     again = [SomeReview("1", "A wonderful film."), SomeReview("9", "terrible"), SomeReview("10", "new words")]
-    run_chunk(context, make_chunk(model.id, again), score_chunk)
+    run_chunk(context, make_chunk(model.id, again), score_chunks)
     assert inferred == [1]
     with context.database.read() as connection:
         jobs = [job_status(connection, job_id) for job_id in (1, 2)]
@@ -75,7 +75,7 @@ def test_a_deleted_review_is_a_failure_with_a_reason(
     chunk_id = make_chunk(model.id, [SomeReview("1", "good"), SomeReview("2", "bad")])
     with context.database.write() as connection:
         connection.execute(Review.__table__.delete().where(Review.external_id == "2"))
-    run_chunk(context, chunk_id, score_chunk)
+    run_chunk(context, chunk_id, score_chunks)
     with context.database.read() as connection:
         job = job_status(connection, 1)
     assert (job.state, job.scored, job.failed) == ("done", 1, 1)
@@ -89,7 +89,7 @@ def test_a_model_whose_files_are_gone_fails_the_job(
     directory = copytree(CHECKPOINTS / "bert", tmp_path / "moved")  # type: ignore[operator]
     model = add_checkpoint("moved", directory)
     rmtree(directory)
-    run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunk)
+    run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
     with context.database.read() as connection:
         job = job_status(connection, 1)
     assert job.state == "failed"
@@ -103,8 +103,9 @@ def test_a_chunk_taken_over_meanwhile_leaves_no_prediction(
     model = add_checkpoint("bert")
     chunk_id = make_chunk(model.id, [SomeReview("1", "good")])
 
-    def overtaken(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
-        score_chunk(context, replace(claim, attempt=claim.attempt - 1, owner="zombie"), heartbeat)
+    def overtaken(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
+        (claim,) = claims
+        score_chunks(context, [replace(claim, attempt=claim.attempt - 1, owner="zombie")], heartbeat)
 
     run_chunk(context, chunk_id, overtaken)
     with context.database.read() as connection:

@@ -1,6 +1,6 @@
 """A chunk that cost too many workers is not worked on again before it is split, quarantined or given up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select, update
 
@@ -15,7 +15,7 @@ from worker.lease import Heartbeat
 Make = Callable[..., int]
 
 
-def unwanted(_context: WorkerContext, _claim: Claim, _heartbeat: Heartbeat) -> None:
+def unwanted(_context: WorkerContext, _claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
     raise AssertionError("a suspect chunk was worked on")
 
 
@@ -60,5 +60,5 @@ def test_fewer_deaths_change_nothing(context: WorkerContext, make_chunk: Make) -
     chunk_id = make_chunk(None, [SomeReview("1", "text"), SomeReview("2", "other")])
     die(context, context.settings.max_attempts - 1)
     worked: list[int] = []
-    run_chunk(context, chunk_id, lambda context, claim, heartbeat: worked.append(claim.chunk_id))
+    run_chunk(context, chunk_id, lambda context, claims, heartbeat: worked.append(claims[0].chunk_id))
     assert worked == [chunk_id]

@@ -1,7 +1,7 @@
 """Ordinary chunks work beside each other; one that a worker died over works alone."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -29,7 +29,8 @@ class Work:
         self.began = threading.Event()
         self.may_end = threading.Event()
 
-    def __call__(self, context: WorkerContext, claim: Claim, _heartbeat: Heartbeat) -> None:
+    def __call__(self, context: WorkerContext, claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
+        (claim,) = claims
         self.began.set()
         assert self.may_end.wait(20)
         with context.database.write() as connection:
@@ -43,7 +44,9 @@ def states(context: WorkerContext) -> list[str]:
 
 
 @pytest.fixture
-def chunk_ids(make_chunk: Make) -> list[int]:
+def chunk_ids(context: WorkerContext, make_chunk: Make) -> list[int]:
+    """Three chunks of one review, none of which is so small that it is worked on together with others."""
+    context.settings = context.settings.model_copy(update={"chunk_size": 1})
     return [make_chunk(None, [SomeReview(str(number), f"text {number}")], f"{number}.csv") for number in range(3)]
 
 

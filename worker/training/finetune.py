@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,15 @@ from worker.training.state import TrainingStates, fingerprint
 log = structlog.get_logger()
 
 
-def finetune(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
+def finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
     """Train, save, evaluate what was saved, and register it; go on where an earlier attempt was cut short.
+
+    A training is always claimed alone.
 
     Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, and OSError where the disk
     refuses the model.
     """
+    (claim,) = claims
     base = Path(claim.params["base_directory"])
     if not base.is_dir():
         raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")

@@ -17,7 +17,7 @@ from worker.context import WorkerContext
 from worker.engines.openvino.engine import compute_formats
 from worker.models import LoadedModels
 from worker.precision import choose
-from worker.scoring import score_chunk
+from worker.scoring import score_chunks
 
 Add = Callable[..., RegisteredModel]
 WORDS = ("wonderful", "terrible")
@@ -63,7 +63,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_a_small_job_is_not_worth_a_search(
     context: WorkerContext, model: RegisteredModel, searches: list[dict]
 ) -> None:
-    run_chunk(context, make_job(context.database, model), score_chunk)
+    run_chunk(context, make_job(context.database, model), score_chunks)
     assert (searches, decisions(context)) == ([], [])
 
 
@@ -71,7 +71,7 @@ def test_a_job_without_enough_texts_to_compare_is_served_in_float32(
     context: WorkerContext, model: RegisteredModel, searches: list[dict]
 ) -> None:
     change(context, guard_from=1, guard_texts=41)
-    run_chunk(context, make_job(context.database, model), score_chunk)
+    run_chunk(context, make_job(context.database, model), score_chunks)
     assert (searches, decisions(context)) == ([], [])
 
 
@@ -80,7 +80,7 @@ def test_what_was_found_is_written_down_and_found_once(
 ) -> None:
     change(context, guard_from=40, guard_texts=30)
     for source in ("a.csv", "a.csv", "b.csv"):
-        run_chunk(context, make_job(context.database, model, source=source), score_chunk)
+        run_chunk(context, make_job(context.database, model, source=source), score_chunks)
     assert [len(search["texts"]) for search in searches] == [30, 30]  # one for each source
     other = LoadedModels(context.database, context.settings, "here/cpu")
     assert other.get(model.id, 1).record == model
@@ -95,12 +95,12 @@ def test_what_was_found_is_written_down_and_found_once(
 
 
 def test_an_order_is_obeyed_and_its_figures_are_kept(context: WorkerContext, model: RegisteredModel) -> None:
-    run_chunk(context, make_job(context.database, model), score_chunk)
+    run_chunk(context, make_job(context.database, model), score_chunks)
     with context.database.read() as connection:
         exact = connection.scalars(select(Prediction.score).order_by(Prediction.review_id)).all()
     with context.database.write() as connection:
         connection.execute(Prediction.__table__.delete())
-    run_chunk(context, make_job(context.database, model, "int8"), score_chunk)
+    run_chunk(context, make_job(context.database, model, "int8"), score_chunks)
     with context.database.read() as connection:
         rough = connection.scalars(select(Prediction.score).order_by(Prediction.review_id)).all()
         assert job_status(connection, 2).state == "done"
@@ -114,7 +114,7 @@ def test_an_order_is_obeyed_and_its_figures_are_kept(context: WorkerContext, mod
 def test_what_this_cpu_cannot_do_fails_the_job_in_a_line(context: WorkerContext, model: RegisteredModel) -> None:
     if "bfloat16" in compute_formats():
         pytest.skip("this CPU computes in bfloat16")
-    run_chunk(context, make_job(context.database, model, "bfloat16"), score_chunk)
+    run_chunk(context, make_job(context.database, model, "bfloat16"), score_chunks)
     with context.database.read() as connection:
         job = job_status(connection, 1)
     assert job.state == "failed"
@@ -127,7 +127,7 @@ def test_a_search_that_breaks_costs_no_job(
     change(context, guard_from=1, guard_texts=10)
     context.models.get(model.id)  # its engine is built by the same program, before that breaks
     monkeypatch.setattr(choose.sys, "executable", "/bin/false")
-    run_chunk(context, make_job(context.database, model), score_chunk)
+    run_chunk(context, make_job(context.database, model), score_chunks)
     with context.database.read() as connection:
         assert job_status(connection, 1).state == "done"
     assert decisions(context) == []
@@ -139,7 +139,7 @@ def test_another_build_is_compared_anew(context: WorkerContext, model: Registere
         remember_precision(
             connection, model.id, "here/cpu", "a.csv", asked="auto", build="an old one", chosen="int8", rungs=[]
         )
-    run_chunk(context, make_job(context.database, model), score_chunk)
+    run_chunk(context, make_job(context.database, model), score_chunks)
     assert len(searches) == 1
     (decision,) = decisions(context)
     assert decision.build != "an old one"
@@ -161,7 +161,7 @@ def test_it_is_calibrated_on_what_it_was_trained_on(
 
         set_trained_model(connection, job_id, model.id)
         connection.execute(update(Model).values(kind="finetuned"))
-    run_chunk(context, make_job(context.database, model), score_chunk)
+    run_chunk(context, make_job(context.database, model), score_chunks)
     (search,) = searches
     assert sorted(text for text, _ in search["calibration"]) == [f"trained on {n}" for n in range(4)]
     assert sorted(text for text, _ in search["labelled"]) == ["trained on 4", "trained on 5"]

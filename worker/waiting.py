@@ -1,0 +1,43 @@
+"""Tokenized reviews that wait for the device, in batches ready to be inferred."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from worker.batching import collate, cut_batches
+from worker.checkpoints.tokenizer import Encoded
+from worker.engines.base import Batch
+from worker.memory import TokenBudget
+
+
+class WaitingBatches:
+    """Batches within the token budget, each with the indices of its reviews, the longest first.
+
+    They are cut and padded when this is made, which needs no device and is best done before one is held. Where
+    the budget shrinks meanwhile, here or by another chunk of the same model, what still waits is cut anew.
+    """
+
+    def __init__(self, encoded: Sequence[Encoded], budget: TokenBudget, padding_id: int) -> None:
+        self.encoded = encoded
+        self._budget = budget
+        self._padding_id = padding_id
+        self._waiting: deque[tuple[list[int], Batch]] = deque()
+        self._cut(range(len(encoded)))
+
+    def take(self) -> tuple[list[int], Batch] | None:
+        """The next batch, or None when all are taken."""
+        if self._budget.tokens < self._cut_for_tokens:
+            self._cut([index for indices, _ in self._waiting for index in indices])
+        return self._waiting.popleft() if self._waiting else None
+
+    def put_back(self, *parts: list[int]) -> None:
+        """Let these reviews go next, each part as a batch of its own."""
+        self._waiting.extendleft((part, self._collate(part)) for part in reversed(parts))
+
+    def _cut(self, indices: Sequence[int]) -> None:
+        self._cut_for_tokens = self._budget.tokens
+        lengths = [self.encoded[index].length for index in indices]
+        parts = ([indices[at] for at in batch] for batch in cut_batches(lengths, self._cut_for_tokens))
+        self._waiting = deque((part, self._collate(part)) for part in parts)
+
+    def _collate(self, indices: Sequence[int]) -> Batch:
+        return collate([self.encoded[index] for index in indices], self._padding_id)
