@@ -18,7 +18,8 @@ from db.reviews import store_reviews
 from db.schema import open_database
 from tests.samples import SomeReview, facts
 
-ANOTHER_SOURCE = "rows that could not be read need another source"
+MEND = "mend the rows that could not be read, and score the source again: what is scored is reused"
+RETRY = "run what failed again, and only that: reviewmill jobs retry 1"
 
 
 @pytest.fixture
@@ -94,14 +95,14 @@ def test_a_failed_chunk_names_its_cure_and_then_the_retry(database: Database, re
         fail_chunk(connection, claimed(connection, "finetune"), reason)
     cure, then = advised()
     assert remedy in cure
-    assert then == "then run the failed chunks again: reviewmill jobs retry 1"
+    assert then == f"then {RETRY}"
     assert reason in show()
 
 
 def test_a_failed_chunk_without_a_known_cure_still_names_the_retry(database: Database) -> None:
     with database.write() as connection:
         fail_chunk(connection, claimed(connection), "an error nobody has met yet")
-    assert advised() == ["then run the failed chunks again: reviewmill jobs retry 1"]
+    assert advised() == [RETRY]
 
 
 def test_two_chunks_with_two_reasons_get_two_cures(database: Database) -> None:
@@ -117,18 +118,21 @@ def test_two_chunks_with_two_reasons_get_two_cures(database: Database) -> None:
 def test_reviews_that_failed_alone_can_be_run_again(database: Database) -> None:
     with database.write() as connection:
         finished(connection, failed=1)
-    (line,) = advised()
-    assert line.startswith(ANOTHER_SOURCE)
-    assert line.endswith("reviewmill jobs retry 1")
-    words = " ".join(show().split())
-    assert "The first failures of 1 line id stage reason r2 score the model sneezed" in words
+    assert advised() == [RETRY]
+    assert "review r2: the model sneezed" in show()
 
 
-def test_rows_that_could_not_be_read_need_another_source(database: Database) -> None:
+def test_rows_that_could_not_be_read_are_to_be_mended_and_not_retried(database: Database) -> None:
     with database.write() as connection:
         finished(connection, rejected=[RejectedRow(7, "r7", "no text")])
-    assert [line.split(";")[0] for line in advised()] == [ANOTHER_SOURCE]
-    assert "7 r7 read no text" in " ".join(show().split())
+    assert advised() == [MEND]
+    assert "line 7, review r7: no text" in show()
+
+
+def test_both_kinds_of_failures_get_both_pieces_of_advice(database: Database) -> None:
+    with database.write() as connection:
+        finished(connection, failed=1, rejected=[RejectedRow(7, "r7", "no text")])
+    assert advised() == [RETRY, MEND]
 
 
 def test_a_cancelled_job_is_scored_again_from_its_source(database: Database) -> None:

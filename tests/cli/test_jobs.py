@@ -7,8 +7,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from db.claims import ChunkEnd, Effort, claim_chunk, fail_chunk, finish_chunk, finish_chunks
-from db.jobs import NewJob, RejectedRow, create_job, settle_job
+from db.claims import claim_chunk, fail_chunk, finish_chunk
+from db.jobs import NewJob, create_job, settle_job
 from db.predictions import ScoreFailure, store_score_failures
 from db.registry import register_model
 from db.reviews import store_reviews
@@ -54,38 +54,3 @@ def test_show_tells_the_same_in_json(run: Run, troubled: int) -> None:
     assert [(one["state"], one["errors"], one["error"]) for one in shown["troubles"]] == [("failed", 1, GONE)]
     assert [(one["external_id"], one["reason"]) for one in shown["failures"]] == [("r1", SNEEZE)]
     assert [line.split()[0] for line in shown["advice"]] == ["put", "then"]
-
-
-def test_a_retry_is_advised_where_it_would_run_something(run: Run) -> None:
-    rejected = [RejectedRow(7, "r7", "no text")]
-    with open_database().write() as connection:
-        model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
-        ids = store_reviews(connection, "f.csv", [SomeReview("r1", "text 1")])
-        for failure in (None, ScoreFailure(ids[0], "r1", SNEEZE)):
-            new = NewJob("score", {}, [ids], model_id=model.id, rejected=rejected)
-            job_id, (chunk_id,) = create_job(connection, new)
-            held = claim_chunk(connection, chunk_id, "me", 60)
-            finish_chunk(connection, held, scored=0 if failure else 1, failed=1 if failure else 0)
-            store_score_failures(connection, job_id, [failure] if failure else [])
-            settle_job(connection, job_id)
-    unread, both = (json.loads(run("jobs", "show", job_id, "--json").stdout)["advice"] for job_id in (1, 2))
-    assert [line.split()[0] for line in unread] == ["mend"]
-    assert [line.split()[0] for line in both] == ["run", "mend"]
-    assert "line 7, review r7: no text" in run("jobs", "show", 1).stdout
-
-
-def test_a_job_that_went_well_needs_no_words(run: Run) -> None:
-    with open_database().write() as connection:
-        model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
-        ids = store_reviews(connection, "f.csv", [SomeReview("r1", "text 1")])
-        job_id, (chunk_id,) = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
-        effort = Effort("here/cpu", device_s=0.001, tokens=7, batch_tokens=8)
-        claim_chunk(connection, chunk_id, "me", 60)
-        finish_chunks(connection, {chunk_id: ChunkEnd(scored=1, effort=effort)})
-        settle_job(connection, job_id)
-    shown = run("jobs", "show", job_id).stdout
-    assert "done" in shown
-    assert "padding               12.5%" in shown.splitlines()
-    assert "device_busy" in shown
-    for words in ("Chunks in trouble", "Rows that failed", "What to do"):
-        assert words not in shown

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
 from worker.checkpoints.tokenizer import load_tokenizer, tokenize
 from worker.errors import CheckpointLoadError
@@ -22,10 +23,12 @@ def tokenizer(request: pytest.FixtureRequest, checkpoints: Path) -> Any:
     return load_tokenizer(checkpoints / request.param)
 
 
-def test_ids_and_segments_are_those_of_transformers(tokenizer: Any) -> None:
-    encoded = tokenize(tokenizer, TEXTS, PAIRS, 40)
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "xlm-roberta", "albert"])
+def test_ids_and_segments_are_those_of_transformers(checkpoints: Path, name: str) -> None:
+    encoded = tokenize(load_tokenizer(checkpoints / name), TEXTS, PAIRS, 40)
+    theirs = AutoTokenizer.from_pretrained(str(checkpoints / name))
     for text, pair, row in zip(TEXTS, PAIRS, encoded, strict=True):
-        expected = tokenizer(text, pair, truncation=True, max_length=40)
+        expected = theirs(text, pair, truncation=True, max_length=40)
         assert row.ids.tolist() == expected["input_ids"]
         assert row.segment_ids.tolist() == expected.get("token_type_ids", [0] * row.length)
         assert row.length == len(expected["input_ids"])
