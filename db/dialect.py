@@ -4,10 +4,22 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, String, cast, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    UnaryExpression,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.operators import custom_op
 
 from db.tables import Base, Chunk
 
@@ -31,6 +43,17 @@ def is_one_of(
     array = cast(literal(json.dumps(list(values)), String()), JSONB)
     each = func.jsonb_array_elements_text(array).table_valued("value").render_derived()
     return column.in_(select(cast(each.c.value, column.type)))
+
+
+def sought_by_other_means(connection: Connection, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The column, to be compared without an index on it.
+
+    SQLite has no statistics, and takes an index on a column with few distinct values for a good start; it then reads
+    all rows with that value. PostgreSQL knows better by itself.
+    """
+    if connection.dialect.name == "sqlite":
+        return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
+    return column.expression
 
 
 def review_ids_of_job(connection: Connection, job_id: int) -> Select[Any]:

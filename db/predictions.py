@@ -1,22 +1,20 @@
 """Predictions: what a model version says of a review, at most once per pair."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
+from functools import lru_cache
+from math import isfinite
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
-from sqlalchemy import insert as plain_insert
+from sqlalchemy import Connection, insert, select
 
-from db.dialect import insert, is_one_of
+from db.bulk import BulkInsert, insert_rows
+from db.dialect import is_one_of, sought_by_other_means
 from db.tables import Failure, Prediction, Review
 
-#: Rows of one INSERT.
-_INSERT_ROWS = 2_000
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A model's answer for one text, not yet tied to a review.
 
     `probabilities` holds every label's value in the order of the model's labels: probabilities, or
@@ -57,7 +55,14 @@ class ScoreFailure:
     reason: str
 
 
-_VERDICT_COLUMNS = [getattr(Prediction, field) for field in Verdict.__slots__]
+_VERDICT_COLUMNS = [getattr(Prediction, field) for field in Verdict._fields]
+_PREDICTIONS = BulkInsert(
+    table=Prediction.__tablename__,
+    columns=("review_id", "model_id", "job_id", *Verdict._fields),
+    clock="scored_at",
+    key=("review_id", "model_id"),
+    replaces=True,
+)
 
 
 def known_verdicts(connection: Connection, model_id: int, text_hashes: Sequence[str]) -> dict[str, KnownVerdict]:
@@ -65,7 +70,10 @@ def known_verdicts(connection: Connection, model_id: int, text_hashes: Sequence[
     found = connection.execute(
         select(Review.text_hash, Prediction.review_id, *_VERDICT_COLUMNS)
         .join(Review, Review.id == Prediction.review_id)
-        .where(is_one_of(connection, Review.text_hash, text_hashes), Prediction.model_id == model_id)
+        .where(
+            is_one_of(connection, Review.text_hash, text_hashes),
+            sought_by_other_means(connection, Prediction.model_id) == model_id,
+        )
     )
     known: dict[str, KnownVerdict] = {}
     for text_hash, review_id, *verdict in found:
@@ -74,19 +82,19 @@ def known_verdicts(connection: Connection, model_id: int, text_hashes: Sequence[
 
 
 def store_predictions(connection: Connection, model_id: int, scored: Iterable[Scored]) -> None:
-    """Upsert one prediction a review id. In order of id, so that two such transactions cannot deadlock."""
-    statement = insert(connection, Prediction)
-    new = statement.excluded
-    replaced = {name: new[name] for name in ("job_id", "scored_at", *Verdict.__slots__)}
-    statement = statement.on_conflict_do_update(index_elements=["review_id", "model_id"], set_=replaced)
-    rows = iter(
+    """Upsert one prediction a review id. In order of id, so that two such transactions cannot deadlock.
+
+    Of two verdicts on one review the last is kept.
+    """
+    latest = {review_id: (job_id, verdict) for review_id, job_id, verdict in scored}
+    insert_rows(
+        connection,
+        _PREDICTIONS,
         [
-            {"review_id": one.review_id, "model_id": model_id, "job_id": one.job_id, **_columns(one.verdict)}
-            for one in sorted(scored, key=lambda one: one.review_id)
-        ]
+            (review_id, model_id, job_id, label, score, margin, _json(probabilities), tokens, truncated)
+            for review_id, (job_id, (label, score, margin, probabilities, tokens, truncated)) in sorted(latest.items())
+        ],
     )
-    while batch := list(islice(rows, _INSERT_ROWS)):
-        connection.execute(statement, batch)
 
 
 def store_score_failures(connection: Connection, job_id: int, failures: Sequence[ScoreFailure]) -> None:
@@ -102,8 +110,19 @@ def store_score_failures(connection: Connection, job_id: int, failures: Sequence
             }
             for failure in failures
         ]
-        connection.execute(plain_insert(Failure), rows)
+        connection.execute(insert(Failure), rows)
 
 
-def _columns(verdict: Verdict) -> dict[str, Any]:
-    return {field: getattr(verdict, field) for field in Verdict.__slots__}
+def _json(probabilities: dict[str, float]) -> str:
+    """What json.dumps says, in a third of its time."""
+    values = tuple(probabilities.values())
+    if not isfinite(sum(values)):
+        return json.dumps(probabilities)  # which spells infinity its own way
+    return _form(tuple(probabilities)) % values
+
+
+@lru_cache(maxsize=64)
+def _form(labels: tuple[str, ...]) -> str:
+    """The JSON of these labels, with a place for each number to go in at full precision."""
+    keys = (json.dumps(label).replace("%", "%%") for label in labels)
+    return "{" + ", ".join(f"{key}: %r" for key in keys) + "}"

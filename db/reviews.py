@@ -1,12 +1,13 @@
 """Reviews: what is scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, select
 
-from db.dialect import insert, is_one_of
+from db.bulk import BulkInsert, insert_rows
+from db.dialect import is_one_of
 from db.tables import Review
 
 
@@ -23,8 +24,7 @@ class NewReview(Protocol):
     def text_hash(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReview:
+class StoredReview(NamedTuple):
     """A review as a worker needs it."""
 
     id: int
@@ -34,30 +34,36 @@ class StoredReview:
     text_hash: str
 
 
+_REVIEWS = BulkInsert(
+    table=Review.__tablename__,
+    columns=("source", "external_id", "text", "text_pair", "text_hash"),
+    clock="created_at",
+    key=("source", "external_id", "text_hash"),
+)
+#: External id and text hash, of such a row.
+_KEY = itemgetter(1, 4)
+
+
 def store_reviews(connection: Connection, source: str, reviews: Sequence[NewReview]) -> list[int]:
     """Store those not stored yet and return every review's id, in the order given.
 
     Several producers may store the same reviews at once: each gets the same ids.
     """
-    rows = [
-        {
-            "source": source,
-            "external_id": review.external_id,
-            "text": review.text,
-            "text_pair": review.pair,
-            "text_hash": review.text_hash,
-        }
-        # In one order whatever the source's, so that two producers cannot wait for each other.
-        for review in sorted(reviews, key=lambda review: (review.external_id, review.text_hash))
-    ]
-    if rows:
-        connection.execute(insert(connection, Review).on_conflict_do_nothing(), rows)
-    wanted = is_one_of(connection, Review.external_id, [review.external_id for review in reviews])
+    rows = [(source, one.external_id, one.text, one.pair, one.text_hash) for one in reviews]
+    # In one order whatever the source's, so that two producers cannot wait for each other.
+    rows.sort(key=_KEY)
+    new_ids = insert_rows(connection, _REVIEWS, rows)
+    ids = _ids(connection, source, rows) if new_ids is None else dict(zip(map(_KEY, rows), new_ids, strict=True))
+    return [ids[one.external_id, one.text_hash] for one in reviews]
+
+
+def _ids(connection: Connection, source: str, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
+    """The ids of reviews of a source, by external id and text hash; also of other texts under the same ids."""
+    wanted = is_one_of(connection, Review.external_id, [row[1] for row in rows])
     found = connection.execute(
         select(Review.external_id, Review.text_hash, Review.id).where(Review.source == source, wanted)
     )
-    ids = {(external_id, text_hash): id_ for external_id, text_hash, id_ in found}
-    return [ids[review.external_id, review.text_hash] for review in reviews]
+    return {(external_id, text_hash): id_ for external_id, text_hash, id_ in found}
 
 
 def load_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, StoredReview]:
@@ -67,4 +73,4 @@ def load_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, Stored
             is_one_of(connection, Review.id, ids)
         )
     )
-    return {row.id: StoredReview(*row) for row in found}
+    return {row[0]: StoredReview._make(row) for row in found}

@@ -11,6 +11,7 @@ from _pytest.terminal import TerminalReporter
 from broker.redis_server import RedisServer
 from db.database import Database
 from db.schema import upgrade
+from tests.faults.slow import make_slow_checkpoint
 from tests.faults.team import Team
 from tests.system import Start, home, leave_nothing, start
 
@@ -45,9 +46,19 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
             terminalreporter.write_line(f"{done}\n    survived: {left}\n    shown by: {test}")
 
 
+@pytest.fixture(scope="session")
+def slow_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_slow_checkpoint(tmp_path_factory.mktemp("slow") / "checkpoint")
+
+
 @pytest.fixture
 def team(
-    server: RedisServer, database_url: str, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer,
+    database_url: str,
+    start: Start,
+    slow_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Team]:
     """A team on each kind of database in turn: quick sweeps, short leases, batches of one long review."""
     for name, value in {
@@ -61,7 +72,7 @@ def team(
         monkeypatch.setenv(f"REVIEWMILL_{name}", value)
     database = Database(database_url)
     upgrade(database)
-    yield Team(database, server, start, tmp_path, Path(os.environ["REVIEWMILL_HOME"]))
+    yield Team(database, server, start, tmp_path, Path(os.environ["REVIEWMILL_HOME"]), slow_checkpoint)
     database.close()
 
 

@@ -45,6 +45,7 @@ class Team:
     start: Start
     folder: Path
     home: Path
+    model: Path
 
     def write_long_reviews(self, count: int, name: str = "long.csv") -> Path:
         """Reviews of the model's whole length: with the team's token budget each is a batch of its own."""
@@ -59,11 +60,13 @@ class Team:
         path.write_text("\n".join(["key,body", *lines]) + "\n")
         return path
 
-    def enqueue(self, source: Path, *options: object, model: Path | str = BERT) -> int:
+    def enqueue(self, source: Path, *options: object, model: Path | None = None) -> int:
         """Enqueue the scoring of a file and return the job's id."""
         columns = ("--text", "body", "--id", "key")
         return int(
-            _json(self.command("score", source, *columns, "--model", model, "--no-wait", "--json", *options))["job_id"]
+            _json(
+                self.command("score", source, *columns, "--model", model or self.model, "--no-wait", "--json", *options)
+            )["job_id"]
         )
 
     def command(self, *arguments: object) -> subprocess.CompletedProcess[str]:

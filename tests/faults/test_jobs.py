@@ -18,7 +18,7 @@ from db.jobs import cancel_job
 from db.tables import Chunk, Failure, Job, Model, Prediction, Review, TokenBudget
 from tests.faults.conftest import Survived
 from tests.faults.faulty_worker import FITTING_TOKENS
-from tests.faults.team import BERT, ON_POSTGRESQL, ON_SQLITE, Team, stop
+from tests.faults.team import ON_POSTGRESQL, ON_SQLITE, Team, stop
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.system import Started, wait_until
 
@@ -76,7 +76,7 @@ def test_cancel_takes_effect_within_a_batch(team: Team, survived: Survived) -> N
 @ON_POSTGRESQL
 def test_two_producers_submit_the_same_file_at_once(team: Team, survived: Survived) -> None:
     path = team.write_reviews(3_000)
-    command = [sys.executable, "-m", "cli.main", "score", str(path), *SCORE, str(BERT), "--no-wait", "--json"]
+    command = [sys.executable, "-m", "cli.main", "score", str(path), *SCORE, str(team.model), "--no-wait", "--json"]
     producers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = [json.loads(producer.communicate(timeout=60)[0]) for producer in producers]
     assert sorted(answer["job_id"] for answer in answers) == [1, 2]
@@ -102,7 +102,7 @@ def test_a_producer_killed_between_commit_and_ring(team: Team, survived: Survive
         "producer.enqueue.ring = lambda app, rings: os.kill(os.getpid(), 9)\n"
         "from cli.main import main; main(sys.argv[1:])"
     )
-    arguments = ["score", team.write_reviews(50), *SCORE, BERT, "--no-wait"]
+    arguments = ["score", team.write_reviews(50), *SCORE, team.model, "--no-wait"]
     killed = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=False)
     assert killed.returncode == -signal.SIGKILL
     began = time.monotonic()
