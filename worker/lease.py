@@ -98,13 +98,16 @@ class Heartbeat:
         return self._renewed_at + self._lease_s * _LOST_AFTER_SHARE - time.monotonic()
 
     def _beat(self) -> None:
-        reported, reported_at = 0, time.monotonic()
+        reported, report_at = 0, time.monotonic() + _REPORT_S
         while not self._ended.wait(_LOOK_S):
             done, now = self.done, time.monotonic()
-            has_news = done != reported and now - reported_at >= _REPORT_S
-            if has_news or now - self._renewed_at >= self._lease_s / _RENEWALS_PER_LEASE:
+            # By the clock, not at the first news: those come just before a short chunk is committed, and a process
+            # that is stopped in the middle of a write keeps SQLite locked for everybody.
+            is_time = now >= report_at
+            report_at += _REPORT_S if is_time else 0
+            if (is_time and done != reported) or now - self._renewed_at >= self._lease_s / _RENEWALS_PER_LEASE:
                 if self._renew(done):
-                    self._renewed_at, reported, reported_at = now, done, now
+                    self._renewed_at, reported = now, done
             else:
                 self._look()
             if not self._held or self._held_for() < 0:
