@@ -28,6 +28,8 @@ def pause_before_commit() -> None:
     commit = Heartbeat.commit
 
     def paused(self: Heartbeat, write: Write) -> None:
+        with self._database.write():
+            pass  # The heartbeat is through with its own: stopped in it, it would hold SQLite's lock for ever.
         os.kill(os.getpid(), signal.SIGSTOP)
         commit(self, write)
 
