@@ -6,6 +6,7 @@ TASK is a JSON file: model, engines, engine, precision, texts, token_budget.
 import json
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,11 @@ def _load(task: dict[str, Any]) -> tuple[Any, Any]:
     from producer.checkpoints import find_or_add_model
     from worker.engines.choose import load_engine
 
-    database = Database("sqlite://")
-    upgrade(database)
-    record = find_or_add_model(database, task["model"])
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/registry.db")
+        upgrade(database)
+        record = find_or_add_model(database, task["model"])
+        database.close()
     return load_engine(task["engine"], record, Path(task["engines"]), task["precision"])
 
 

@@ -55,4 +55,6 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 def _cpuinfo(*names: str) -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
-    return next((value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in names), "")
+    return next(
+        (value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in names), ""
+    )

@@ -42,17 +42,17 @@ class Scored:
     precision: str
 
 
-@dataclass(frozen=True, slots=True)
 class Mill:
     """A home of its own for one engine and precision: its precision, once chosen, is remembered there."""
 
-    home: Path
-    model: Path
-    environment: dict[str, str]
+    def __init__(self, home: Path, model: Path, environment: dict[str, str]) -> None:
+        self.home = home
+        self._model = model
+        self._environment = environment
 
     def score(self, texts: list[str], warm_up: list[str]) -> Scored:
         """Score the texts on a stack that is warm. Raises CalledProcessError and RuntimeError."""
-        with self._stack():
+        with self.stack():
             self._job(warm_up)
             began = time.perf_counter()
             job = self._job(texts)
@@ -61,7 +61,7 @@ class Mill:
     def _job(self, texts: list[str]) -> dict[str, Any]:
         # One file for all jobs: a precision is chosen for a source, as where one is scored every night.
         reviews = write_reviews(self.home / "reviews.jsonl", texts)
-        options = ["--text", "text", "--id", "id", "--model", str(self.model), "--json"]
+        options = ["--text", "text", "--id", "id", "--model", str(self._model), "--json"]
         ended = self._run("score", str(reviews), *options)
         if ended["state"] != "done" or ended["scored"] != len(texts):
             raise RuntimeError(f"the job did not score every review: {ended}")
@@ -92,10 +92,11 @@ class Mill:
         )
 
     @contextmanager
-    def _stack(self) -> Iterator[None]:
+    def stack(self) -> Iterator[None]:
+        """The embedded stack, until the end of the block."""
         self.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile("w+") as said:
-            process = subprocess.Popen([*_COMMAND, "up"], env=self._environment(), stdout=said, stderr=said)
+            process = subprocess.Popen([*_COMMAND, "up"], env=self.settings(), stdout=said, stderr=said)
             try:
                 self._wait_until_up(process)
                 yield
@@ -118,13 +119,14 @@ class Mill:
             time.sleep(0.1)
 
     def _run(self, *arguments: str) -> dict[str, Any]:
-        ended = subprocess.run([*_COMMAND, *arguments], env=self._environment(), capture_output=True, text=True)
+        ended = subprocess.run([*_COMMAND, *arguments], env=self.settings(), capture_output=True, text=True)
         if ended.returncode != 0:
             raise RuntimeError((ended.stderr.strip() or ended.stdout.strip()).splitlines()[-1])
         return dict(json.loads(ended.stdout))
 
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment, "REVIEWMILL_HOME": str(self.home)}
+    def settings(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return {**os.environ, **self._environment, "REVIEWMILL_HOME": str(self.home)}
 
     def _peaks(self) -> list[float]:
         return [peak for folder in self._processes() if (peak := _peak_mib(folder))]

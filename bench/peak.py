@@ -70,18 +70,18 @@ def _product(quantized: bool) -> Any:
     weights = np.random.default_rng(1).standard_normal((inner, columns), np.float32)
     right = ops.constant(weights)
     if quantized:
-        # As NNCF writes it: the CPU plugin makes an 8-bit product of it.
-        product = ops.matmul(_quantize(left, 4.0, 256), _quantize(right, float(np.abs(weights).max()), 255), False, False)
+        # As quantizers write it: unsigned left, signed right; the CPU plugin makes an 8-bit product of it.
+        limit = float(np.abs(weights).max())
+        product = ops.matmul(_quantize(left, 0.0, 4.0, 256), _quantize(right, -limit, limit, 255), False, False)
     else:
         product = ops.matmul(left, right, False, False)
     return Model([product], [left])
 
 
-def _quantize(node: Any, limit: float, levels: int) -> Any:
+def _quantize(node: Any, low: float, high: float, levels: int) -> Any:
     from openvino import opset13 as ops
 
-    lowest = -limit if levels == 255 else -limit * 128 / 127
-    bounds = [np.float32(lowest), np.float32(limit)]
+    bounds = [np.float32(low), np.float32(high)]
     return ops.fake_quantize(node, *bounds, *bounds, levels)
 
 
