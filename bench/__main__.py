@@ -8,15 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bench.contestants import Absent, Contestant, Field
 from bench.data import DATA_SETS, load_data_set
 from bench.machine import describe_machine, gpus
 from bench.model import make_model
 from bench.peer import peers_versions
 from bench.record import make_record
-from bench.report import make_table, print_record, write_record
+from bench.report import make_table, open_console, print_record, write_record
 from bench.rounds import run_rounds
 from bench.scaling import PARTS, TABLES, run_scaling
 
@@ -24,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 GPU = "gpu"
 
-console = Console()
+console = open_console()
 
 
 def main() -> None:

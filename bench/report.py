@@ -10,20 +10,28 @@ from rich.table import Table
 from bench.figures import Spread
 
 RESULTS = Path(__file__).parent / "results"
+_FILE_WIDTH = 200
 
 
 def make_table(record: dict[str, Any]) -> Table:
-    """One table for a data set; `times X` is how many times as fast as X, padding and peak are shares."""
+    """One table for a data set; `times X` is how many times as fast as X. The shares of the peaks are in per cent."""
     rivals = list(dict.fromkeys(group for one in record["contestants"] for group in one["times"]))
+    peaks = list(dict.fromkeys(name for one in record["contestants"] for name in one["share_of_peak"]))
+    names = ["reviews/s", "tokens/s", *(f"times {rival}" for rival in rivals), "padding"]
+    names += [*(f"of {peak} peak" for peak in peaks), "MiB", "first, s"]
     table = Table(title=f"{record['data_set']}: medians (smallest-largest)")
     table.add_column("")
-    for name in ("reviews/s", "tokens/s", *(f"times {rival}" for rival in rivals)):
-        table.add_column(name, justify="right")
-    for name in ("padding", "of float32 peak", "of int8 peak", "peak MiB", "first result, s"):
+    for name in names:
         table.add_column(name, justify="right")
     for one in record["contestants"]:
-        table.add_row(*_row(one, rivals))
+        table.add_row(*_row(one, rivals, peaks))
     return table
+
+
+def open_console() -> Console:
+    """A terminal as wide as it is; a file as wide as the table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
 def print_record(record: dict[str, Any], table: Table, console: Console) -> None:
@@ -41,16 +49,14 @@ def write_record(record: dict[str, Any], name: str, folder: Path = RESULTS) -> P
     return path
 
 
-def _row(one: dict[str, Any], rivals: list[str]) -> list[str]:
-    times = [_spread(one["times"].get(rival)) for rival in rivals]
-    shares = [_percent(one["share_of_peak"].get(name)) for name in ("float32", "int8")]
+def _row(one: dict[str, Any], rivals: list[str], peaks: list[str]) -> list[str]:
     return [
         one["name"],
         _spread(one["reviews_per_second"]),
         f"{one['tokens_per_second']['median']:,.0f}",
-        *times,
-        _percent(one["padding_share"]),
-        *shares,
+        *(_spread(one["times"].get(rival)) for rival in rivals),
+        f"{one['padding_share']:.0%}",
+        *(f"{one['share_of_peak'][peak]:.0%}" for peak in peaks),
         f"{one['peak_mib']:,.0f}",
         _spread(one["first_result_s"]),
     ]
@@ -58,7 +64,3 @@ def _row(one: dict[str, Any], rivals: list[str]) -> list[str]:
 
 def _spread(values: dict[str, float] | None) -> str:
     return str(Spread(**values)) if values else ""
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"

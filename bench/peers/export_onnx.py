@@ -33,10 +33,13 @@ def main() -> None:
 def _export(model: str, path: Path) -> None:
     classifier = transformers.AutoModelForSequenceClassification.from_pretrained(model, attn_implementation="eager")
     example = torch.ones((2, 16), dtype=torch.int64)
+    # With padding in it: of a mask that is all ones the exporter would keep nothing.
+    mask = example.clone()
+    mask[1, 8:] = 0
     sizes = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=2, max=512)}
     torch.onnx.export(
         _Logits(classifier.eval()),
-        (example, example),
+        (example, mask),
         str(path),
         input_names=["input_ids", "attention_mask"],
         output_names=["logits"],

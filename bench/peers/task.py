@@ -55,11 +55,11 @@ def cores() -> int:
 
 
 def time_batches(batches: list[list[int]], classify: Callable[[list[int]], Any], seconds: float) -> "Timed":
-    """Classify batch by batch until they are done or the time is up."""
+    """Classify batch by batch until they are done or the time is up; one batch at least."""
     began = time.perf_counter()
     timed = Timed()
     for batch in batches:
-        if time.perf_counter() - began > seconds:
+        if timed.answers and time.perf_counter() - began > seconds:
             break
         timed.answers.append((batch, classify(batch)))
         timed.seconds = time.perf_counter() - began
