@@ -35,7 +35,9 @@ format: install
 	$(BIN)/ruff format $(SOURCES)
 
 # Against peers, which have an environment of their own. A short one: make bench BENCH="--reviews 60 --rounds 1"
+# A peer that answers otherwise than Reviewmill would measure nothing, so that is tested first.
 bench: install .venv-peers/installed
+	$(BIN)/python -m pytest -q tests/bench
 	$(BIN)/python -m bench $(BENCH)
 
 .venv-peers/installed: bench/peers-requirements.txt

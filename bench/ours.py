@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -47,6 +48,8 @@ class Mill:
 
     def __init__(self, home: Path, model: Path, environment: dict[str, str]) -> None:
         self.home = home
+        # One that is left from before knows the reviews already, and would score none again.
+        shutil.rmtree(home, ignore_errors=True)
         self._model = model
         self._environment = environment
 

@@ -30,7 +30,7 @@ def measure_peak(precision: str) -> float:
     request = _compile(precision).create_infer_request()
     rows, inner, columns = _SIZES
     values = [np.random.default_rng(0).standard_normal((rows, inner), np.float32)]
-    took = []
+    took: list[float] = []
     deadline = time.perf_counter() + _SECONDS
     while not took or time.perf_counter() < deadline:
         began = time.perf_counter()
