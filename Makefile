@@ -34,8 +34,16 @@ format: install
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: install
-	$(BIN)/python -m bench.scoring
+# Against peers, which have an environment of their own. A short one: make bench BENCH="--reviews 60 --rounds 1"
+# A peer that answers otherwise than Reviewmill would measure nothing, so that is tested first.
+bench: install .venv-peers/installed
+	$(BIN)/python -m pytest -q tests/bench
+	$(BIN)/python -m bench $(BENCH)
+
+.venv-peers/installed: bench/peers-requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers-requirements.txt
+	touch $@
 
 # Write down the versions of a fresh install, after changing the ranges in pyproject.toml.
 constraints:
@@ -45,5 +53,5 @@ constraints:
 	$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > constraints.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

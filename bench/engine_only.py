@@ -1,0 +1,59 @@
+"""The engine alone, from token ids to logits; `python -m bench.engine_only TASK` in a process of its own.
+
+TASK is a JSON file: model, engines, engine, precision, texts, token_budget.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.data import MAX_TOKENS
+
+
+def main() -> None:
+    """Print what inferring all texts takes; tokenizing and cutting batches are done before."""
+    from worker.batching import collate, cut_batches
+    from worker.checkpoints.tokenizer import tokenize
+
+    task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    tokenizer, engine = _load(task)
+    encoded = tokenize(tokenizer, task["texts"], None, MAX_TOKENS)
+    batches = [
+        collate([encoded[index] for index in indices], tokenizer.pad_token_id)
+        for indices in cut_batches([one.length for one in encoded], task["token_budget"])
+    ]
+    engine.logits(batches[-1])
+    began = time.perf_counter()
+    for batch in batches:
+        engine.logits(batch)
+    seconds = time.perf_counter() - began
+    answer = {
+        "reviews": len(encoded),
+        "seconds": seconds,
+        "tokens": sum(one.length for one in encoded),
+        "batch_tokens": sum(batch.token_ids.size for batch in batches),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(answer))  # noqa: T201
+
+
+def _load(task: dict[str, Any]) -> tuple[Any, Any]:
+    from db.database import Database
+    from db.schema import upgrade
+    from producer.checkpoints import find_or_add_model
+    from worker.engines.choose import load_engine
+
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/registry.db")
+        upgrade(database)
+        record = find_or_add_model(database, task["model"])
+        database.close()
+    return load_engine(task["engine"], record, Path(task["engines"]), task["precision"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Reviewmill as a contestant: the whole way, and its engine alone."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from bench.data import DataSet, Slice
+from bench.ours import Mill
+from bench.peer import TOKEN_BUDGET
+from bench.result import Result, Skipped
+
+#: Reviews of the first warm-up, on which int8 is calibrated and held against float32; later ones only warm up.
+_FIRST_WARM_UP, _WARM_UP = 132, 16
+#: The guard's verdict is not asked for here, where a precision is ordered: a glance is enough.
+_GUARD_TEXTS = "32"
+
+
+class EndToEnd:
+    """From enqueued to committed, on a stack that is warm, on other reviews each round."""
+
+    def __init__(
+        self, folder: Path, model: Path, data: DataSet, engine: str, precision: str, device: str = "cpu"
+    ) -> None:
+        environment = {
+            "REVIEWMILL_ENGINE": engine,
+            "REVIEWMILL_PRECISION": precision,
+            "REVIEWMILL_ENGINES": str(folder / "engines"),
+            "REVIEWMILL_DEVICES": "cpu" if device == "cpu" else "auto",
+            "REVIEWMILL_GUARD_TEXTS": _GUARD_TEXTS,
+            "REVIEWMILL_TOKEN_BUDGET": str(TOKEN_BUDGET),
+            "REVIEWMILL_REDIS_URL": "",
+            "REVIEWMILL_DATABASE_URL": "",
+        }
+        self._mill = Mill(folder / f"{data.name}-{engine}-{precision}", model, environment)
+        self._warm_up = iter(data.warm_up)
+        self._next_warm_up = _FIRST_WARM_UP
+        self._precision = precision
+
+    def run(self, reviews: Slice) -> Result:
+        """Score them; raises Skipped where that fails."""
+        warm_up = list(islice(self._warm_up, self._next_warm_up))
+        self._next_warm_up = _WARM_UP
+        try:
+            scored = self._mill.score(reviews.texts, warm_up)
+        except RuntimeError as error:
+            raise Skipped(f"it failed: {error}") from error
+        details = ("command_s", "device_busy", "worker_peak_mib", "precision")
+        return Result(
+            reviews=scored.reviews,
+            seconds=scored.seconds,
+            tokens=scored.tokens,
+            batch_tokens=scored.batch_tokens,
+            operations=reviews.operations(scored.reviews),
+            peak_mib=scored.peak_mib,
+            first_result_s=scored.first_result_s,
+            details={name: value for name, value in asdict(scored).items() if name in details},
+        )
+
+
+class Alone:
+    """The engine, from token ids to logits, on the graphs that the run end to end has built."""
+
+    def __init__(self, folder: Path, model: Path, engine: str, precision: str) -> None:
+        self._folder = folder
+        self._task = {
+            "model": str(model),
+            "engines": str(folder / "engines"),
+            "engine": engine,
+            "precision": precision,
+            "token_budget": TOKEN_BUDGET,
+        }
+
+    def run(self, reviews: Slice) -> Result:
+        """Infer them; raises Skipped where that fails."""
+        task = self._folder / "task.json"
+        task.write_text(json.dumps({**self._task, "texts": reviews.texts}), encoding="utf-8")
+        ended = subprocess.run([sys.executable, "-m", "bench.engine_only", task], capture_output=True, text=True)
+        if ended.returncode != 0:
+            raise Skipped(f"it failed: {(ended.stderr.strip().splitlines() or ['no word'])[-1]}")
+        answer = json.loads(ended.stdout)
+        return Result(**answer, operations=reviews.operations(answer["reviews"]))
