@@ -2,8 +2,8 @@
 
 import inspect
 
-#: How the lines of a TensorFlow error begin that tell of its graph, not of what went wrong.
-_GRAPH_LINES = ("Graph execution error", "Detected at node", "File ", "[[", "[Op:", "Hint: ")
+#: How the lines of an error begin that tell of TensorFlow's graph or OpenVINO's source, not of what went wrong.
+_GRAPH_LINES = ("Exception from src/", "Graph execution error", "Detected at node", "File ", "[[", "[Op:", "Hint: ")
 
 
 def reason_of(error: BaseException) -> str:

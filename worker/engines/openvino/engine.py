@@ -14,6 +14,8 @@ from worker.errors import TokenBeyondVocabulary
 VOCABULARY = ["reviewmill", "vocabulary"]
 #: OpenVINO's names of the number formats that a graph's float32 operations are computed in.
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
+#: What OpenVINO says, in an error of no kind of its own, when the machine has no memory left.
+_NO_MEMORY = ("Failed to allocate", "can't alloc", "bad_alloc")
 
 
 class OpenVINOEngine:
@@ -31,16 +33,36 @@ class OpenVINOEngine:
             # The cores are those of the process; two workers of one machine must not pin to the same.
             "ENABLE_CPU_PINNING": False,
         }
-        compiled = core.compile_model(model, "CPU", settings)
-        self._names = [port.get_any_name() for port in compiled.inputs]
-        self._request = compiled.create_infer_request()
+        self._compile = lambda: core.compile_model(model, "CPU", settings)
+        self._request: Any = self._compile().create_infer_request()
+        self._names = [port.get_any_name() for port in self._request.get_compiled_model().inputs]
 
     def logits(self, batch: Batch) -> np.ndarray:
-        """Return float32 logits [batch, classes], rows in the order of the batch. Raises TokenBeyondVocabulary."""
+        """Return float32 logits [batch, classes], rows in the order of the batch.
+
+        Raises TokenBeyondVocabulary, and MemoryError where the machine has no room for the batch.
+        """
         if (last := int(batch.token_ids.max())) >= self._vocabulary:
             raise TokenBeyondVocabulary(f"token {last} has no embedding: the model knows {self._vocabulary} tokens")
-        answers = self._request.infer([getattr(batch, name) for name in self._names], share_inputs=True)
-        return np.array(answers[0])
+        arrays = [getattr(batch, name) for name in self._names]
+        is_fresh = self._request is None
+        try:
+            return self._infer(arrays)
+        except MemoryError:
+            # Buffers and kernels for every shape so far were kept: without them there may be room.
+            if is_fresh:
+                raise
+        return self._infer(arrays)
+
+    def _infer(self, arrays: list[np.ndarray]) -> np.ndarray:
+        try:
+            self._request = self._request or self._compile().create_infer_request()
+            return np.array(self._request.infer(arrays, share_inputs=True)[0])
+        except RuntimeError as error:
+            if not any(words in str(error) for words in _NO_MEMORY):
+                raise
+            self._request = None
+            raise MemoryError(f"no memory for {arrays[0].size:,} tokens in one batch") from error
 
 
 def compute_formats() -> list[str]:
