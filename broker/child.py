@@ -49,3 +49,10 @@ def start_child(
             stdout=log,
             stderr=log,
         )
+
+
+def run_child(command: Sequence[str], log_file: Path) -> tuple[int, str]:
+    """Run such a process to its end; return its exit code and the last line that it said, on either output."""
+    code = start_child(command, log_file).wait()
+    said = [line for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
+    return code, said[-1] if said else f"it ended with {code} and said nothing"

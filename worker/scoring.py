@@ -18,6 +18,7 @@ from worker.context import WorkerContext
 from worker.inference import Costs, infer
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
+from worker.precision.choose import AUTO, asked_precision
 from worker.probabilities import probabilities
 from worker.verdicts import make_verdict
 from worker.waiting import WaitingBatches
@@ -67,8 +68,8 @@ def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> Lo
 
     Jobs so small that they are worked on together are served in float32, unless all have ordered the same.
     """
-    asked = claims[0].params.get("precision", context.settings.precision)
-    job_id = claims[0].job_id if len(claims) == 1 or asked != "auto" else None
+    asked = asked_precision(claims[0].params, context.settings)
+    job_id = claims[0].job_id if len(claims) == 1 or asked != AUTO else None
     return context.models.get(model_id, job_id)
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from broker.child import start_child
+from broker.child import run_child
 from db.database import Database
 from db.jobs import JobStatus, job_status
 from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
@@ -23,7 +24,7 @@ from worker.settings import WorkerSettings
 
 #: Reviews that quantization looks at to learn the ranges of values.
 _CALIBRATION_TEXTS = 300
-_AUTO = "auto"
+AUTO = "auto"
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ class PrecisionChooser:
         """
         with self.database.read() as connection:
             job = job_status(connection, job_id)
-        asked = str(job.params.get("precision") or self.settings.precision)
+        asked = asked_precision(job.params, self.settings)
         if asked == FLOAT32.name:
             return FLOAT32.name
         artefacts = build_artefacts(self.settings.engines_dir, Path(record.path), record.digest)
@@ -58,17 +59,17 @@ class PrecisionChooser:
         return known.chosen if known is not None and artefacts.has(known.chosen) else None
 
     def _find(self, record: RegisteredModel, artefacts: Artefacts, job: JobStatus, asked: str) -> str:
-        if asked == _AUTO and job.total < self.settings.guard_from:
+        if asked == AUTO and job.total < self.settings.guard_from:
             return FLOAT32.name
         with self.database.read() as connection:
             request = self._request(connection, record, artefacts, job, asked)
-        if asked == _AUTO and len(request["texts"]) < self.settings.guard_texts:
+        if asked == AUTO and len(request["texts"]) < self.settings.guard_texts:
             return FLOAT32.name
         log.info("looking for a precision", action="precision_search", model=record.reference, asked=asked)
         try:
             rungs = _walk_down(request, artefacts.folder)
         except PrecisionError as error:
-            if asked != _AUTO:
+            if asked != AUTO:
                 raise
             log.warning("no precision found", action="precision_search_failed", reason=str(error))
             return FLOAT32.name
@@ -109,11 +110,16 @@ class PrecisionChooser:
             "labelled": [(text, pair) for text, pair, _ in held_out],
             "known": [record.labels.index(label) for _, _, label in held_out],
             "limits": asdict(self._limits()),
-            "names": EVERY_RUNG if asked == _AUTO else [asked],
+            "names": EVERY_RUNG if asked == AUTO else [asked],
         }
 
     def _limits(self) -> Limits:
         return Limits(**{name: getattr(self.settings, f"guard_{name}") for name in Limits.__slots__})
+
+
+def asked_precision(params: Mapping[str, Any], settings: WorkerSettings) -> str:
+    """What the job ordered, or else the setting: auto, or the name of a precision."""
+    return str(params.get("precision") or settings.precision)
 
 
 def _source(job: JobStatus) -> str:
@@ -126,9 +132,7 @@ def _walk_down(request: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
         asked, answer, said = (Path(name) / part for part in ("request.json", "answer.json", "said.log"))
         asked.write_text(json.dumps(request), encoding="utf-8")
         command = [sys.executable, "-m", "worker.precision.ladder", str(asked), str(answer)]
-        code = start_child(command, said).wait()
+        code, reason = run_child(command, said)
         if code != 0:
-            lines = [line for line in said.read_text(errors="replace").splitlines() if line.strip()]
-            reason = lines[-1] if lines else f"the search ended with {code}"
             raise PrecisionError(f"no precision could be compared for {folder.name}: {reason}")
         return list(json.loads(answer.read_text(encoding="utf-8")))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from broker.child import start_child
+from broker.child import run_child
 from worker.checkpoints.durable import put_in_place
 from worker.cpu import cpu_kind
 from worker.engines.openvino.build import CHECKPOINT_AT_FAULT
@@ -79,13 +79,10 @@ def locked(path: Path) -> Iterator[None]:
 def _run_builder(arguments: Sequence[str], log_file: Path) -> None:
     """Run the builder to its end; its last line says what went wrong."""
     log_file.unlink(missing_ok=True)
-    process = start_child([sys.executable, "-m", "worker.engines.openvino.build", *arguments], log_file)
-    code = process.wait()
+    code, reason = run_child([sys.executable, "-m", "worker.engines.openvino.build", *arguments], log_file)
     if code == 0:
         log_file.unlink()
         return
-    said = [line for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
-    reason = said[-1] if said else f"the builder ended with {code}"
     if code == CHECKPOINT_AT_FAULT:
         raise CheckpointLoadError(reason)
     raise EngineBuildError(f"the OpenVINO engine could not be built: {reason} (more in {log_file})")
