@@ -164,7 +164,7 @@ class Prediction(Base):
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id"))
     label: Mapped[str] = mapped_column(String(255))
     score: Mapped[float]
-    #: How sure the model is: see db.predictions.margin_of. Null for regression.
+    #: How sure the model is: see worker.verdicts.margins. Null for regression.
     margin: Mapped[float | None]
     probabilities: Mapped[dict[str, Any]]
     tokens: Mapped[int]

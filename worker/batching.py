@@ -47,12 +47,11 @@ def _cheapest_ends(widths: Sequence[int], token_budget: int) -> list[int]:
 
 def collate(encoded: Sequence[Encoded], padding_id: int) -> Batch:
     """Pad to the longest: int32 arrays of [reviews, tokens], the mask 1 where a token is."""
-    shape = (len(encoded), max(one.length for one in encoded))
-    token_ids = np.full(shape, padding_id, np.int32)
-    segment_ids = np.zeros(shape, np.int32)
-    padding_mask = np.zeros(shape, np.int32)
-    for row, one in enumerate(encoded):
-        token_ids[row, : one.length] = one.ids
-        segment_ids[row, : one.length] = one.segment_ids
-        padding_mask[row, : one.length] = 1
-    return Batch(token_ids, segment_ids, padding_mask)
+    lengths = np.array([one.length for one in encoded])
+    is_token = np.arange(lengths.max()) < lengths[:, None]
+    token_ids = np.full(is_token.shape, padding_id, np.int32)
+    segment_ids = np.zeros(is_token.shape, np.int32)
+    # All rows at once: the places of the tokens are in the order of the rows.
+    token_ids[is_token] = np.concatenate([one.ids for one in encoded])
+    segment_ids[is_token] = np.concatenate([one.segment_ids for one in encoded])
+    return Batch(token_ids, segment_ids, is_token.astype(np.int32))

@@ -20,7 +20,7 @@ from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.precision.choose import AUTO, asked_precision
 from worker.probabilities import probabilities
-from worker.verdicts import make_verdict
+from worker.verdicts import make_verdicts
 from worker.waiting import WaitingBatches
 
 log = structlog.get_logger()
@@ -165,11 +165,12 @@ def _verdicts(
 ) -> dict[str, Verdict]:
     if not logits:
         return {}
-    record = loaded.record
-    values = probabilities(np.stack(list(logits.values())), record.problem_type)
-    return {
-        hashes[index]: make_verdict(
-            record.labels, row, record.problem_type, encoded[index].length, encoded[index].truncated
-        )
-        for index, row in zip(logits, values, strict=True)
-    }
+    record, read = loaded.record, [encoded[index] for index in logits]
+    verdicts = make_verdicts(
+        record.labels,
+        probabilities(np.stack(list(logits.values())), record.problem_type),
+        record.problem_type,
+        [one.length for one in read],
+        [one.truncated for one in read],
+    )
+    return {hashes[index]: verdict for index, verdict in zip(logits, verdicts, strict=True)}

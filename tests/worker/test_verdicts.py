@@ -3,25 +3,34 @@
 import numpy as np
 import pytest
 
-from worker.verdicts import make_verdict, margin_of
+from worker.verdicts import make_verdicts, margins
 
 
 def test_the_top_label_wins_and_every_label_is_kept() -> None:
-    one = make_verdict(["bad", "fair", "good"], np.array([0.2, 0.1, 0.7]), "single_label_classification", 9, True)
-    assert (one.label, one.score, one.tokens, one.truncated) == ("good", 0.7, 9, True)
-    assert one.probabilities == {"bad": 0.2, "fair": 0.1, "good": 0.7}
-    assert one.margin == pytest.approx(0.5)
+    values = np.array([[0.2, 0.1, 0.7], [0.5, 0.3, 0.2]], np.float32)
+    good, bad = make_verdicts(["bad", "fair", "good"], values, "single_label_classification", [9, 7], [True, False])
+    assert (good.label, good.score, good.tokens, good.truncated) == ("good", float(values[0, 2]), 9, True)
+    assert (bad.label, bad.score, bad.tokens, bad.truncated) == ("bad", 0.5, 7, False)
+    assert good.probabilities == {"bad": float(values[0, 0]), "fair": float(values[0, 1]), "good": good.score}
+    assert (good.margin, bad.margin) == (pytest.approx(0.5), pytest.approx(0.2))
+
+
+def test_what_is_stored_are_plain_numbers() -> None:
+    (one,) = make_verdicts(["bad", "good"], np.float32([[0.25, 0.75]]), "single_label_classification", [9], [False])
+    kinds = [type(value) for value in (one.score, one.margin, *one.probabilities.values())]
+    assert kinds == [float] * 4
 
 
 @pytest.mark.parametrize(
-    ("values", "problem_type", "margin"),
+    ("values", "problem_type", "expected"),
     [
-        ([0.5, 0.5], "single_label_classification", 0.0),
-        ([0.9, 0.05, 0.05], "single_label_classification", 0.85),
-        ([0.9, 0.45], "multi_label_classification", 0.1),
-        ([0.75], "multi_label_classification", 0.5),
-        ([-3.2], "regression", None),
+        ([[0.5, 0.5], [0.1, 0.9]], "single_label_classification", [0.0, 0.8]),
+        ([[0.9, 0.05, 0.05]], "single_label_classification", [0.85]),
+        ([[0.9, 0.45], [0.05, 0.2]], "multi_label_classification", [0.1, 0.6]),
+        ([[0.75]], "multi_label_classification", [0.5]),
+        ([[-3.2]], "regression", [None]),
     ],
 )
-def test_margins(values: list[float], problem_type: str, margin: float | None) -> None:
-    assert margin_of(values, problem_type) == (None if margin is None else pytest.approx(margin))
+def test_margins(values: list[list[float]], problem_type: str, expected: list[float | None]) -> None:
+    found = margins(np.array(values), problem_type)
+    assert found == [None if one is None else pytest.approx(one) for one in expected]
