@@ -2,29 +2,35 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from worker.checkpoints.words import KnownWords, known_words
 from worker.errors import CheckpointLoadError
 
 _RUST_FILE = "tokenizer.json"
 _FACTS_FILE = "tokenizer_facts.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tokenizer:
     """The Rust tokenizer of a checkpoint, and what else is needed to feed its model.
 
-    `truncation_side` is left or right; without `has_segments` a model takes all its segment ids as 0.
+    `truncation_side` is left or right; without `has_segments` a model takes all its segment ids as 0. `words` are
+    those that need not be tokenized again, where the tokenizer works word by word.
     """
 
     rust: Any
     pad_token_id: int
     truncation_side: str
     has_segments: bool
+    words: KnownWords | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.words = known_words(self.rust)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder, for read_tokenizer."""
@@ -79,6 +85,8 @@ def tokenize(
     An empty pair is no pair, there as here. One tokenizer must not be used with different max_tokens from
     two threads at once.
     """
+    if tokenizer.words is not None and not (pairs and any(pairs)):
+        return _from_words(tokenizer.words.tokenize(texts, max_tokens, tokenizer.truncation_side))
     _set_limits(tokenizer.rust, max_tokens, tokenizer.truncation_side)
     encodings = tokenizer.rust.encode_batch_fast(_inputs(texts, pairs))
     return [_encoded(encoding, tokenizer.has_segments) for encoding in encodings]
@@ -100,6 +108,12 @@ def _encoded_or_reason(tokenizer: Tokenizer, text: str, pair: str | None, max_to
     except Exception as error:
         return (str(error).strip() or type(error).__name__).splitlines()[0]
     return encoded
+
+
+def _from_words(rows: Sequence[tuple[np.ndarray, bool]]) -> list[Encoded]:
+    # Every review without a pair is one segment, 0 throughout.
+    zeros = np.zeros(max((len(ids) for ids, _ in rows), default=0), np.int32)
+    return [Encoded(ids, zeros[: len(ids)], len(ids), truncated) for ids, truncated in rows]
 
 
 def _set_limits(rust: Any, max_tokens: int, side: str) -> None:

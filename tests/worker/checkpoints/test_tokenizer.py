@@ -4,14 +4,21 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
-from worker.checkpoints.tokenizer import load_tokenizer, tokenize
+from producer.checkpoints import minilm_directory
+from producer.sources import open_source
+from worker.checkpoints.tokenizer import Tokenizer, load_tokenizer, tokenize
+from worker.checkpoints.words import known_words
 from worker.errors import CheckpointLoadError
 
 TEXTS = ["The battery lasts two days.", "Short", "", "It broke after a week. " * 30, "😀 הסרט"]
@@ -106,3 +113,70 @@ def test_says_nothing_on_standard_error(checkpoints: Path) -> None:
         [sys.executable, "-c", program, str(checkpoints / "bert")], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def berts(checkpoints: Path) -> tuple[Tokenizer, Any]:
+    """A tokenizer that remembers words, and transformers' own."""
+    return load_tokenizer(checkpoints / "bert"), AutoTokenizer.from_pretrained(str(checkpoints / "bert"))
+
+
+#: What the tokenizer may take for the end of a word, drop, fold, or look for before anything else.
+PIECES = [
+    *"aZé.-'_/ \t\n\r\x1c\x00\u00a0\u200b\u2028\u3000\u0301中😀İß�",
+    "[SEP]",
+    "[sep]",
+    "[MASK]",
+    "[ SEP]",
+    "--",
+    "  ",
+    "unlikeliest",
+    "x" * 101,
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=30), max_size=4))
+def test_remembered_words_have_the_ids_of_transformers(berts: tuple[Tokenizer, Any], texts: list[str]) -> None:
+    ours, theirs = berts
+    assert ours.words is not None
+    for _ in range(2):  # all new, then all known
+        for side in ("right", "left"):
+            rows = ours.words.tokenize(texts, 9, side)
+            theirs.truncation_side = side
+            assert [ids.tolist() for ids, _ in rows] == [
+                theirs(one, truncation=True, max_length=9)["input_ids"] for one in texts
+            ]
+            assert [cut for _, cut in rows] == [len(theirs(one)["input_ids"]) > 9 for one in texts]
+
+
+def test_real_reviews_have_the_ids_of_the_rust_tokenizer() -> None:
+    tokenizer = load_tokenizer(minilm_directory())
+    texts = [str(record.values["text"]) for record in islice(open_source("demo:imdb:test").records(), 2_000)]
+    ours = tokenize(tokenizer, texts, None, 256)
+    tokenizer.rust.no_padding()
+    tokenizer.rust.enable_truncation(256)
+    theirs = tokenizer.rust.encode_batch(texts)
+    assert [one.ids.tolist() for one in ours] == [one.ids for one in theirs]
+    assert [one.truncated for one in ours] == [bool(one.overflowing) for one in theirs]
+
+
+def test_the_memory_starts_afresh_before_it_fills_the_machine(
+    berts: tuple[Tokenizer, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.checkpoints.words._MOST_IDS", 40)
+    words = known_words(berts[0].rust)
+    assert words is not None
+    for number in range(100):
+        words.tokenize([f"good film {number}"], 32, "right")
+        assert len(words._words) <= 40
+
+
+@pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "albert"])
+def test_other_kinds_of_tokenizers_remember_nothing(checkpoints: Path, name: str) -> None:
+    assert load_tokenizer(checkpoints / name).words is None
+
+
+def test_an_added_token_that_folds_letters_forbids_the_memory(checkpoints: Path) -> None:
+    rust = load_tokenizer(checkpoints / "bert").rust
+    rust.add_tokens([AddedToken("New York", normalized=True)])
+    assert known_words(rust) is None
