@@ -20,9 +20,10 @@ class WorkerSettings(BaseSettings):
     devices: str = Field(
         default="auto", description="Devices of `reviewmill worker`: auto, cpu, or GPU numbers such as 0,1."
     )
-    engine: Literal["auto", "openvino", "tensorflow"] = Field(
+    engine: Literal["auto", "openvino", "tensorflow", "null"] = Field(
         default="auto",
-        description="What scores: openvino (CPUs only), tensorflow, or auto: openvino on CPUs, tensorflow on GPUs.",
+        description="What scores: openvino (CPUs only), tensorflow, or auto: openvino on CPUs, tensorflow on GPUs. "
+        "null makes answers up, to measure everything around an engine.",
     )
     engines: Path | None = Field(
         default=None,

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from db.registry import RegisteredModel
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 
 Loaded = tuple[Tokenizer, Engine]
+
+log = structlog.get_logger()
 
 
 def choose_engine(wanted: str, device: str) -> str:
@@ -45,7 +49,16 @@ def _tensorflow(record: RegisteredModel, _engines: Path, _precision: str) -> Loa
     return load_tokenizer(directory), TensorFlowEngine(directory)
 
 
+def _null(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:
+    from worker.checkpoints.tokenizer import load_tokenizer
+    from worker.engines.null import NullEngine
+
+    log.warning("the null engine's answers mean nothing", action="null_engine", model=record.reference)
+    return load_tokenizer(Path(record.path)), NullEngine(len(record.labels))
+
+
 _LOADERS: dict[str, Callable[[RegisteredModel, Path, str], Loaded]] = {
     "openvino": _openvino,
     "tensorflow": _tensorflow,
+    "null": _null,
 }
