@@ -1,4 +1,4 @@
-"""How many tokens of a model a device takes in one batch, learned by running out of memory."""
+"""How many tokens of a model a device takes in one batch: measured, or learned by running out of memory."""
 
 from sqlalchemy import Connection, select
 
@@ -7,18 +7,17 @@ from db.dialect import insert
 from db.tables import TokenBudget
 
 
-def find_budget(connection: Connection, model_id: int, device: str, configured: int) -> int:
-    """The budget in tokens: the one remembered under this setting, or the setting itself."""
-    found = connection.scalar(
+def find_budget(connection: Connection, model_id: int, device: str, configured: int) -> int | None:
+    """The tokens remembered under this setting, 0 standing for auto; None where there are none."""
+    return connection.scalar(
         select(TokenBudget.tokens).where(
             TokenBudget.model_id == model_id, TokenBudget.device == device, TokenBudget.configured == configured
         )
     )
-    return configured if found is None else found
 
 
 def remember_budget(connection: Connection, model_id: int, device: str, configured: int, tokens: int) -> None:
-    """Remember that the device takes only so many tokens of this model, while the setting stays what it is."""
+    """Remember that the device is to take so many tokens of this model, while the setting stays what it is."""
     statement = insert(connection, TokenBudget).values(
         model_id=model_id, device=device, configured=configured, tokens=tokens
     )

@@ -131,6 +131,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # missing, whole, and their chunks are simply done again.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # Indexes are written all over: pages that are kept need not be read again, and those that change often are
+    # copied from the log to the file once in 40 MB instead of every 4.
+    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA wal_autocheckpoint = 10000")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -189,9 +189,9 @@ class Failure(Base):
 
 
 class TokenBudget(Base):
-    """The most tokens of one batch that a device took of a model, after it ran out of memory on more.
+    """The tokens of one batch that a device takes of a model: found fastest, or all that its memory has room for.
 
-    Holds for as long as the worker's setting is `configured`: another setting is tried anew.
+    Holds for as long as the worker's setting is `configured`, 0 for auto: another setting is tried anew.
     """
 
     __tablename__ = "token_budgets"

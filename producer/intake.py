@@ -14,7 +14,7 @@ from producer.settings import ProducerSettings
 from producer.sources import Source
 
 #: Rows stored in one transaction: long enough to be fast, short enough that workers are not kept waiting.
-_ROWS_A_TRANSACTION = 2_000
+_ROWS_A_TRANSACTION = 10_000
 
 
 @dataclass(slots=True)

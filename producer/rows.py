@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from producer.errors import ColumnError
 from producer.sources.base import Record, Source, Unreadable
@@ -23,8 +24,7 @@ class Columns:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A review fit to store. `row` is the source line, from 1; without an id column the id is the hash."""
 
     row: int

@@ -83,7 +83,7 @@ class LoadedModels:
         name = choose_engine(self._settings.engine, self._device)
         about = {"model": record.reference, "engine": name, "precision": precision}
         log.info("loading model", action="model_loading", **about)
-        budget = TokenBudget(self._database, model_id, self._device, self._settings.token_budget)
+        budget = TokenBudget(self._database, model_id, self._device, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
         return LoadedModel(record, tokenizer, engine, budget)

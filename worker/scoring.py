@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from db.claims import ChunkEnd, Claim, Effort, finish_chunks, still_held
 from db.errors import LeaseLost
-from db.jobs import settle_jobs
+from db.jobs import job_status, settle_jobs
 from db.predictions import Scored, Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
+from worker.budget_search import measure_budget
 from worker.checkpoints.tokenizer import Encoded, tokenize_each
 from worker.chunk_plan import Answers, Books, Outcome, Plan
 from worker.context import WorkerContext
@@ -51,7 +52,7 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
     plan, answers = _plan(context, model_id, claims)
     bill = None
     if texts := plan.to_infer:
-        bill = _infer(context, _model(context, model_id, claims), texts, heartbeat, answers)
+        bill = _infer(context, _model(context, model_id, claims), claims, texts, heartbeat, answers)
     ends: Ends = {}
 
     def write(connection: Connection) -> None:
@@ -126,6 +127,7 @@ def _log_end(claim: Claim, ends: Ends) -> None:
 def _infer(
     context: WorkerContext,
     loaded: LoadedModel,
+    claims: Sequence[Claim],
     reviews: Sequence[StoredReview],
     heartbeat: Heartbeat,
     answers: Answers,
@@ -138,6 +140,7 @@ def _infer(
         heartbeat.done = done
         heartbeat.check()
 
+    _find_budget(context, loaded, claims, encoded, heartbeat)
     waiting = WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
     with context.device:
@@ -145,6 +148,30 @@ def _infer(
     answers.reasons |= {hashes[index]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, encoded, hashes, inferred.logits)
     return _Bill(loaded.budget.device, inferred.costs, {text_hash: at for at, text_hash in enumerate(hashes)})
+
+
+def _find_budget(
+    context: WorkerContext,
+    loaded: LoadedModel,
+    claims: Sequence[Claim],
+    encoded: Sequence[Encoded],
+    heartbeat: Heartbeat,
+) -> None:
+    """Find the model's token budget, once, at the first job that is worth it."""
+    if loaded.budget.is_settled or not encoded or _rows(context, claims) < context.settings.search_from:
+        return
+    typical = sorted(encoded, key=lambda one: one.length)[len(encoded) // 2]
+    with context.device:
+        tokens = measure_budget(loaded.engine, typical, loaded.tokenizer.pad_token_id, heartbeat.check)
+        # Whoever held the device before may have found it.
+        if tokens is not None and not loaded.budget.is_settled:
+            loaded.budget.settle(tokens)
+
+
+def _rows(context: WorkerContext, claims: Sequence[Claim]) -> int:
+    """Of the job that leads to these chunks."""
+    with context.database.read() as connection:
+        return job_status(connection, claims[0].job_id).total
 
 
 def _tokenize(loaded: LoadedModel, reviews: Sequence[StoredReview]) -> tuple[list[Encoded], dict[str, str]]:

@@ -1,7 +1,7 @@
 """Settings of the worker room."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
 from pydantic import Field
@@ -34,10 +34,11 @@ class WorkerSettings(BaseSettings):
         description="Number format of scoring on CPUs: auto takes the fastest that says what float32 says (see the "
         "guard's limits); any other is taken unasked.",
     )
-    guard_from: int = Field(
+    search_from: int = Field(
         default=5_000,
         ge=1,
-        description="Rows of a job from which a lower precision is looked for; smaller jobs are not worth the search.",
+        description="Rows of a job from which a precision and a token budget are looked for; smaller jobs are not "
+        "worth the search.",
     )
     guard_texts: int = Field(default=500, ge=1, description="Texts of the job that a lower precision is compared on.")
     guard_sure_margin: float = Field(
@@ -51,10 +52,10 @@ class WorkerSettings(BaseSettings):
     guard_accuracy_drop: float = Field(
         default=0.005, ge=0.0, description="Share of held-out examples that may be lost, where labels are known."
     )
-    token_budget: int = Field(
-        default=4096,
-        ge=64,
-        description="Tokens of one batch, padding included. More is faster and takes memory.",
+    token_budget: Literal["auto"] | Annotated[int, Field(ge=64)] = Field(
+        default="auto",
+        description="Tokens of one batch, padding included. More takes memory and, up to a point, is faster: auto "
+        "finds that point for each model at its first large job, and is 4096 until then.",
     )
     chunk_size: int = Field(
         default=1000,
@@ -83,6 +84,11 @@ class WorkerSettings(BaseSettings):
         description="Seconds of fine-tuning between two saved states, which a training cut short goes on from. "
         "A state is saved at every epoch's end too.",
     )
+
+    @property
+    def first_token_budget(self) -> int:
+        """The tokens of one batch as long as nothing else was found out."""
+        return self.token_budget if isinstance(self.token_budget, int) else 4096
 
     @property
     def engines_dir(self) -> Path:

@@ -59,7 +59,7 @@ class PrecisionChooser:
         return known.chosen if known is not None and artefacts.has(known.chosen) else None
 
     def _find(self, record: RegisteredModel, artefacts: Artefacts, job: JobStatus, asked: str) -> str:
-        if asked == AUTO and job.total < self.settings.guard_from:
+        if asked == AUTO and job.total < self.settings.search_from:
             return FLOAT32.name
         with self.database.read() as connection:
             request = self._request(connection, record, artefacts, job, asked)
@@ -104,7 +104,7 @@ class PrecisionChooser:
             "family": record.family,
             "problem_type": record.problem_type,
             "max_tokens": record.max_tokens,
-            "token_budget": self.settings.token_budget,
+            "token_budget": self.settings.first_token_budget,
             "texts": texts,
             "calibration": calibration,
             "labelled": [(text, pair) for text, pair, _ in held_out],

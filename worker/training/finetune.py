@@ -155,7 +155,7 @@ def _evaluate(
     tokenizer = load_tokenizer(directory)
     data = encode_examples(tokenizer, held_out, claim.params["labels"], max_tokens, heartbeat.check)
     engine = TensorFlowEngine(directory)
-    budget = context.settings.token_budget
+    budget = context.settings.first_token_budget
     accuracy = held_out_accuracy(engine, data, tokenizer.pad_token_id, budget, heartbeat.check)
     return {"validation_examples": len(held_out), "validation_accuracy": accuracy}
 

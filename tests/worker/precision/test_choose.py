@@ -70,7 +70,7 @@ def test_a_small_job_is_not_worth_a_search(
 def test_a_job_without_enough_texts_to_compare_is_served_in_float32(
     context: WorkerContext, model: RegisteredModel, searches: list[dict]
 ) -> None:
-    change(context, guard_from=1, guard_texts=41)
+    change(context, search_from=1, guard_texts=41)
     run_chunk(context, make_job(context.database, model), score_chunks)
     assert (searches, decisions(context)) == ([], [])
 
@@ -78,7 +78,7 @@ def test_a_job_without_enough_texts_to_compare_is_served_in_float32(
 def test_what_was_found_is_written_down_and_found_once(
     context: WorkerContext, model: RegisteredModel, searches: list[dict]
 ) -> None:
-    change(context, guard_from=40, guard_texts=30)
+    change(context, search_from=40, guard_texts=30)
     for source in ("a.csv", "a.csv", "b.csv"):
         run_chunk(context, make_job(context.database, model, source=source), score_chunks)
     assert [len(search["texts"]) for search in searches] == [30, 30]  # one for each source
@@ -124,7 +124,7 @@ def test_what_this_cpu_cannot_do_fails_the_job_in_a_line(context: WorkerContext,
 def test_a_search_that_breaks_costs_no_job(
     context: WorkerContext, model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change(context, guard_from=1, guard_texts=10)
+    change(context, search_from=1, guard_texts=10)
     context.models.get(model.id)  # its engine is built by the same program, before that breaks
     monkeypatch.setattr(choose.sys, "executable", "/bin/false")
     run_chunk(context, make_job(context.database, model), score_chunks)
@@ -134,7 +134,7 @@ def test_a_search_that_breaks_costs_no_job(
 
 
 def test_another_build_is_compared_anew(context: WorkerContext, model: RegisteredModel, searches: list[dict]) -> None:
-    change(context, guard_from=1, guard_texts=10)
+    change(context, search_from=1, guard_texts=10)
     with context.database.write() as connection:
         remember_precision(
             connection, model.id, "here/cpu", "a.csv", asked="auto", build="an old one", chosen="int8", rungs=[]
@@ -148,7 +148,7 @@ def test_another_build_is_compared_anew(context: WorkerContext, model: Registere
 def test_it_is_calibrated_on_what_it_was_trained_on(
     context: WorkerContext, model: RegisteredModel, searches: list[dict]
 ) -> None:
-    change(context, guard_from=1, guard_texts=10)
+    change(context, search_from=1, guard_texts=10)
     from db.jobs import LabelledReview
 
     with context.database.write() as connection:
