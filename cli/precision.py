@@ -19,6 +19,8 @@ def show_precisions(decisions: Sequence[ChosenPrecision]) -> None:
 
 
 def _tried(rung: dict[str, Any]) -> str:
+    if rung["reviews_per_second"] is None:
+        return f"{rung['precision']}: {rung['refused']}"
     speed = f"{rung['precision']}: {rung['reviews_per_second']:,} reviews/s"
     figures = rung["figures"]
     if not figures:

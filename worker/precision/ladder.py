@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +19,7 @@ from worker.batching import collate, cut_batches
 from worker.checkpoints.tokenizer import Encoded, Tokenizer, read_tokenizer, tokenize
 from worker.engines.base import Engine
 from worker.engines.openvino.engine import OpenVINOEngine, compute_formats
+from worker.engines.openvino.peak import measure_peak
 from worker.engines.openvino.quantize import quantize
 from worker.engines.openvino.variants import FLOAT32, LADDER, Variant, compute_format
 from worker.precision.guard import Limits, accuracy_drop, compare
@@ -25,6 +27,10 @@ from worker.probabilities import probabilities
 
 #: A lower precision that is not faster than float32 by this factor is not worth any drift.
 _WORTH_IT = 1.05
+#: Nor is quantizing worth its minutes where the CPU's 8-bit products are not faster by this one: of a whole model they
+#: are but a part.
+_WORTH_QUANTIZING = 1.2
+_PEAK_SECONDS = 0.5
 #: Every engine infers the sample so often; the medians are compared.
 _ROUNDS = 3
 
@@ -50,11 +56,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """How one variant did. `refused` is why it may not serve, None where it may; `speedup` is over float32."""
+    """How one variant did. `refused` is why it may not serve, None where it may; `speedup` is over float32.
+
+    One that was not worth trying has no pace, and its speedup is that of a product of matrices.
+    """
 
     precision: str
     refused: str | None
-    reviews_per_second: float
+    reviews_per_second: float | None
     speedup: float
     figures: dict[str, float | int | None]
 
@@ -86,9 +95,13 @@ def walk_down(request: Request) -> list[Rung]:
     sample = _Sample(request, read_tokenizer(folder))
     formats = compute_formats()
     float32 = OpenVINOEngine(folder / "float32.xml")
-    rungs = []
+    rungs: list[Rung] = []
+    gain = _gain_of_int8() if FLOAT32.name in request.names and "int8" in formats else inf
     for variant in LADDER:
         if variant.needs in formats and variant.name in request.names:
+            if variant.needs == "int8" and gain < _WORTH_QUANTIZING:
+                rungs.append(_not_tried(variant.name, gain))
+                continue
             engine = _open(request, variant, formats)
             rungs.append(_judge(request, sample, float32, engine, variant.name))
             if rungs[-1].refused is None:
@@ -96,6 +109,16 @@ def walk_down(request: Request) -> list[Rung]:
     if FLOAT32.name in request.names:
         rungs.append(Rung(FLOAT32.name, None, _speed(sample, float32), 1.0, {}))
     return rungs
+
+
+def _gain_of_int8() -> float:
+    """How much faster this CPU is at 8-bit products than at those of float32."""
+    return measure_peak("int8", _PEAK_SECONDS) / measure_peak("float32", _PEAK_SECONDS)
+
+
+def _not_tried(name: str, gain: float) -> Rung:
+    refused = f"not tried: 8-bit products are no faster on this CPU, {gain:.2f} times those of float32"
+    return Rung(name, refused, None, round(gain, 3), {})
 
 
 def _open(request: Request, variant: Variant, formats: list[str]) -> Engine:

@@ -91,7 +91,8 @@ def test_what_was_found_is_written_down_and_found_once(
     # So small a model is not served well by int8: the guard says so, and float32 serves.
     assert [rung["precision"] for rung in oldest.rungs][-1] == oldest.chosen == "float32"
     assert all(rung["refused"] for rung in oldest.rungs[:-1])
-    assert oldest.rungs[0]["figures"]["texts"] == 30
+    tried = [rung["figures"]["texts"] for rung in oldest.rungs if rung["figures"]]
+    assert tried == [30] * len(tried)
 
 
 def test_an_order_is_obeyed_and_its_figures_are_kept(context: WorkerContext, model: RegisteredModel) -> None:

@@ -32,8 +32,9 @@ def built(tmp_path: Path) -> Artefacts:
 
 @pytest.fixture
 def any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models as small as those of the tests gain nothing by int8."""
+    """Models as small as those of the tests gain nothing by int8, and this CPU perhaps with none."""
     monkeypatch.setattr(ladder, "_WORTH_IT", 0.0)
+    monkeypatch.setattr(ladder, "_WORTH_QUANTIZING", 0.0)
 
 
 def request(built: Artefacts, names: list[str], **changes: object) -> Request:
@@ -96,11 +97,32 @@ def test_the_same_numbers_no_faster_are_not_worth_it(
     built: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ladder, "_WORTH_IT", 1e9)
+    monkeypatch.setattr(ladder, "_WORTH_QUANTIZING", 0.0)
     plant(built, "int8", 1.0, tmp_path)
     plant(built, "int8-but-down-projections", 1.0, tmp_path)
     rungs = walk_down(request(built, EVERY_RUNG))
     assert rungs[-1].precision == "float32"
     assert all("it is no faster here" in str(rung.refused) for rung in rungs if rung.precision.startswith("int8"))
+
+
+def test_nothing_is_quantized_where_the_cpu_gains_nothing_by_it(
+    built: Artefacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "measure_peak", lambda name, seconds: {"int8": 9.0, "float32": 10.0}[name])
+    rungs = walk_down(request(built, EVERY_RUNG))
+    assert not built.graph("int8").exists()
+    eight_bit = [rung for rung in rungs if rung.precision.startswith("int8")]
+    assert [(rung.refused, rung.reviews_per_second) for rung in eight_bit] == [
+        ("not tried: 8-bit products are no faster on this CPU, 0.90 times those of float32", None)
+    ] * 2
+    assert rungs[-1].refused is None
+
+
+def test_an_order_is_quantized_whatever_the_cpu_gains(built: Artefacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "measure_peak", lambda name, seconds: {"int8": 9.0, "float32": 10.0}[name])
+    (rung,) = walk_down(request(built, ["int8"]))
+    assert built.graph("int8").exists()
+    assert rung.figures["texts"] == len(TEXTS)
 
 
 def test_quantizing_leaves_the_down_projections_out_where_told(built: Artefacts) -> None:
