@@ -19,7 +19,8 @@ class Verdict(NamedTuple):
 
     `probabilities` holds every label's value in the order of the model's labels: probabilities, or
     the raw value for regression. `margin` tells how far the answer is from tipping over, 0 to 1,
-    and is None for regression. `tokens` counts the tokens read, special ones included.
+    and is None for regression. `tokens` counts the tokens read, special ones included. `precision` is the number
+    format that the model computed in.
     """
 
     label: str
@@ -28,6 +29,7 @@ class Verdict(NamedTuple):
     probabilities: dict[str, float]
     tokens: int
     truncated: bool
+    precision: str
 
 
 @dataclass(slots=True)
@@ -65,14 +67,17 @@ _PREDICTIONS = BulkInsert(
 )
 
 
-def known_verdicts(connection: Connection, model_id: int, text_hashes: Sequence[str]) -> dict[str, KnownVerdict]:
-    """What the model already said of these texts, by text hash."""
+def known_verdicts(
+    connection: Connection, model_id: int, text_hashes: Sequence[str], precisions: Sequence[str]
+) -> dict[str, KnownVerdict]:
+    """What the model already said of these texts in one of the precisions, by text hash."""
     found = connection.execute(
         select(Review.text_hash, Prediction.review_id, *_VERDICT_COLUMNS)
         .join(Review, Review.id == Prediction.review_id)
         .where(
             is_one_of(connection, Review.text_hash, text_hashes),
             sought_by_other_means(connection, Prediction.model_id) == model_id,
+            Prediction.precision.in_(precisions),
         )
     )
     known: dict[str, KnownVerdict] = {}
@@ -91,8 +96,8 @@ def store_predictions(connection: Connection, model_id: int, scored: Iterable[Sc
         connection,
         _PREDICTIONS,
         [
-            (review_id, model_id, job_id, label, score, margin, _json(probabilities), tokens, truncated)
-            for review_id, (job_id, (label, score, margin, probabilities, tokens, truncated)) in sorted(latest.items())
+            (review_id, model_id, job_id, label, score, margin, _json(probabilities), *rest)
+            for review_id, (job_id, (label, score, margin, probabilities, *rest)) in sorted(latest.items())
         ],
     )
 

@@ -45,6 +45,7 @@ class Result:
     probabilities: dict[str, float]
     tokens: int
     truncated: bool
+    precision: str
     scored_at: datetime
     text: str
     text_pair: str | None
@@ -89,6 +90,7 @@ def _all_results() -> Select[Any]:
             Prediction.probabilities,
             Prediction.tokens,
             Prediction.truncated,
+            Prediction.precision,
             Prediction.scored_at,
             Review.text,
             Review.text_pair,

@@ -169,6 +169,8 @@ class Prediction(Base):
     probabilities: Mapped[dict[str, Any]]
     tokens: Mapped[int]
     truncated: Mapped[bool]
+    #: The number format computed in: float32, or a lower one that was ordered or let pass by the guard.
+    precision: Mapped[str] = mapped_column(String(32), default="float32", server_default="float32")
     scored_at: Mapped[datetime] = mapped_column(default=utc_now())
 
 

@@ -30,4 +30,4 @@ def facts(digest: str = "d" * 64, labels: tuple[str, ...] | None = ("negative", 
 def verdict(positive: float, tokens: int = 5) -> Verdict:
     label, score = ("positive", positive) if positive >= 0.5 else ("negative", 1 - positive)
     probabilities = {"negative": 1 - positive, "positive": positive}
-    return Verdict(label, score, abs(2 * positive - 1), probabilities, tokens, False)
+    return Verdict(label, score, abs(2 * positive - 1), probabilities, tokens, False, "float32")

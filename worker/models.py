@@ -11,7 +11,7 @@ from db.database import Database
 from db.registry import RegisteredModel, get_model
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
-from worker.engines.choose import choose_engine, load_engine
+from worker.engines.choose import NULL, choose_engine, load_engine
 from worker.engines.openvino.variants import FLOAT32
 from worker.errors import ModelMissing
 from worker.memory import TokenBudget
@@ -26,12 +26,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A registered model, ready to tokenize and infer in batches within its budget on this device."""
+    """A registered model, ready to tokenize and infer in batches within its budget, in a precision, on this device."""
 
     record: RegisteredModel
     tokenizer: Tokenizer
     engine: Engine
     budget: TokenBudget
+    precision: str
 
 
 class LoadedModels:
@@ -60,7 +61,10 @@ class LoadedModels:
             return self._loaded[key]
 
     def _precision(self, model_id: int, job_id: int | None) -> str:
-        if job_id is None or choose_engine(self._settings.engine, self._device) != "openvino":
+        engine = choose_engine(self._settings.engine, self._device)
+        if engine == NULL:
+            return NULL
+        if job_id is None or engine != "openvino":
             return FLOAT32.name
         if job_id not in self._precisions:
             chooser = PrecisionChooser(self._database, self._settings, self._device)
@@ -86,4 +90,4 @@ class LoadedModels:
         budget = TokenBudget(self._database, model_id, self._device, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
-        return LoadedModel(record, tokenizer, engine, budget)
+        return LoadedModel(record, tokenizer, engine, budget, precision)

@@ -19,7 +19,7 @@ from worker.context import WorkerContext
 from worker.inference import Costs, infer
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
-from worker.precision.choose import AUTO, asked_precision
+from worker.precision.choose import AUTO, asked_precision, reusable_precisions
 from worker.probabilities import probabilities
 from worker.verdicts import make_verdicts
 from worker.waiting import WaitingBatches
@@ -65,19 +65,21 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
 
 
 def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> LoadedModel:
-    """The model in the precision that serves these chunks.
+    """The model in the precision that serves these chunks, which have all ordered the same.
 
-    Jobs so small that they are worked on together are served in float32, unless all have ordered the same.
+    Where they are of different sources, for each of which a precision is chosen, float32 serves them together.
     """
-    asked = asked_precision(claims[0].params, context.settings)
-    job_id = claims[0].job_id if len(claims) == 1 or asked != AUTO else None
-    return context.models.get(model_id, job_id)
+    sources = {claim.params.get("source") for claim in claims}
+    is_ordered = asked_precision(claims[0].params, context.settings) != AUTO
+    return context.models.get(model_id, claims[0].job_id if len(sources) == 1 or is_ordered else None)
 
 
 def _plan(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> tuple[Plan, Answers]:
+    precisions = reusable_precisions(asked_precision(claims[0].params, context.settings), context.settings.engine)
     with context.database.read() as connection:
         reviews = load_reviews(connection, [id_ for claim in claims for id_ in claim.review_ids])
-        known = known_verdicts(connection, model_id, [review.text_hash for review in reviews.values()])
+        hashes = [review.text_hash for review in reviews.values()]
+        known = known_verdicts(connection, model_id, hashes, precisions)
     return Plan(reviews, known), Answers({text_hash: one.verdict for text_hash, one in known.items()})
 
 
@@ -197,6 +199,7 @@ def _verdicts(
         record.labels,
         probabilities(np.stack(list(logits.values())), record.problem_type),
         record.problem_type,
+        loaded.precision,
         [one.length for one in read],
         [one.truncated for one in read],
     )

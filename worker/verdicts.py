@@ -1,6 +1,7 @@
 """From probabilities to verdicts: the top label, its score, and how sure the model is."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -8,12 +9,18 @@ from db.predictions import Verdict
 
 
 def make_verdicts(
-    labels: Sequence[str], values: np.ndarray, problem_type: str, tokens: Sequence[int], truncated: Sequence[bool]
+    labels: Sequence[str],
+    values: np.ndarray,
+    problem_type: str,
+    precision: str,
+    tokens: Sequence[int],
+    truncated: Sequence[bool],
 ) -> list[Verdict]:
     """The verdicts for texts from their values, one a label, [texts, classes].
 
     Values are probabilities, or the raw value for regression. The top label is the one with the largest value.
-    `tokens` and `truncated` tell of each text how many tokens were read, and whether some were cut off.
+    `precision` is what the model computed in; `tokens` and `truncated` tell of each text how many tokens were read,
+    and whether some were cut off.
     """
     numbers = values.astype(np.float64)
     tops = numbers.argmax(axis=1)
@@ -25,6 +32,7 @@ def make_verdicts(
         (dict(zip(labels, row, strict=True)) for row in numbers.tolist()),
         tokens,
         truncated,
+        repeat(precision, len(values)),
     )
     return [Verdict(*row) for row in zip(*columns, strict=True)]
 

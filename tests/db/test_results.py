@@ -94,8 +94,9 @@ def test_known_verdicts_are_found_by_text(database: Database, model: RegisteredM
     review_id = ask(limit=1)[0].review_id
     with database.read() as connection:
         text_hash = load_reviews(connection, [review_id])[review_id].text_hash
-        known = known_verdicts(connection, model.id, [text_hash, "unheard of"])
-        assert known_verdicts(connection, model.id + 1, [text_hash]) == {}
+        known = known_verdicts(connection, model.id, [text_hash, "unheard of"], ["int8", "float32"])
+        assert known_verdicts(connection, model.id + 1, [text_hash], ["float32"]) == {}
+        assert known_verdicts(connection, model.id, [text_hash], ["int8", "bfloat16"]) == {}
     assert set(known) == {text_hash}
     assert known[text_hash].review_ids == {review_id}
     assert known[text_hash].verdict == verdict(0.9)

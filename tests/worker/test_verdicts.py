@@ -8,15 +8,20 @@ from worker.verdicts import make_verdicts, margins
 
 def test_the_top_label_wins_and_every_label_is_kept() -> None:
     values = np.array([[0.2, 0.1, 0.7], [0.5, 0.3, 0.2]], np.float32)
-    good, bad = make_verdicts(["bad", "fair", "good"], values, "single_label_classification", [9, 7], [True, False])
+    good, bad = make_verdicts(
+        ["bad", "fair", "good"], values, "single_label_classification", "float32", [9, 7], [True, False]
+    )
     assert (good.label, good.score, good.tokens, good.truncated) == ("good", float(values[0, 2]), 9, True)
+    assert good.precision == bad.precision == "float32"
     assert (bad.label, bad.score, bad.tokens, bad.truncated) == ("bad", 0.5, 7, False)
     assert good.probabilities == {"bad": float(values[0, 0]), "fair": float(values[0, 1]), "good": good.score}
     assert (good.margin, bad.margin) == (pytest.approx(0.5), pytest.approx(0.2))
 
 
 def test_what_is_stored_are_plain_numbers() -> None:
-    (one,) = make_verdicts(["bad", "good"], np.float32([[0.25, 0.75]]), "single_label_classification", [9], [False])
+    (one,) = make_verdicts(
+        ["bad", "good"], np.float32([[0.25, 0.75]]), "single_label_classification", "float32", [9], [False]
+    )
     kinds = [type(value) for value in (one.score, one.margin, *one.probabilities.values())]
     assert kinds == [float] * 4
 

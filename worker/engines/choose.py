@@ -9,6 +9,9 @@ from db.registry import RegisteredModel
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 
+#: The engine that makes answers up; it has no precision, and its answers are marked with its name instead.
+NULL = "null"
+
 Loaded = tuple[Tokenizer, Engine]
 
 log = structlog.get_logger()
@@ -60,5 +63,5 @@ def _null(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:
 _LOADERS: dict[str, Callable[[RegisteredModel, Path, str], Loaded]] = {
     "openvino": _openvino,
     "tensorflow": _tensorflow,
-    "null": _null,
+    NULL: _null,
 }

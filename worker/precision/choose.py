@@ -16,6 +16,7 @@ from db.database import Database
 from db.jobs import JobStatus, job_status
 from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
 from db.registry import RegisteredModel
+from worker.engines.choose import NULL
 from worker.engines.openvino.artefacts import Artefacts, build_artefacts, locked
 from worker.engines.openvino.variants import EVERY_RUNG, FLOAT32
 from worker.errors import PrecisionError
@@ -120,6 +121,16 @@ class PrecisionChooser:
 def asked_precision(params: Mapping[str, Any], settings: WorkerSettings) -> str:
     """What the job ordered, or else the setting: auto, or the name of a precision."""
     return str(params.get("precision") or settings.precision)
+
+
+def reusable_precisions(asked: str, engine: str) -> list[str]:
+    """The precisions whose answers of before serve a job that asks for this one: it, and all that are more exact.
+
+    What the null engine made up serves only where it is set as the engine.
+    """
+    if engine == NULL:
+        return [NULL, *EVERY_RUNG]
+    return EVERY_RUNG if asked == AUTO else EVERY_RUNG[EVERY_RUNG.index(asked) :]
 
 
 def _source(job: JobStatus) -> str:
