@@ -35,9 +35,10 @@ def _cheapest_ends(widths: Sequence[int], token_budget: int) -> list[int]:
     ends = [count] * count
     # What the reviews from a place on cost, in tokens; known for the places behind before those in front.
     costs = np.zeros(count + 1, np.int64)
+    sizes = np.arange(1, count + 1)
     for first in range(count - 1, -1, -1):
         most = min(count - first, max(1, token_budget // widths[first]))
-        of_size = costs[first + 1 : first + most + 1] + widths[first] * np.arange(1, most + 1)
+        of_size = costs[first + 1 : first + most + 1] + widths[first] * sizes[:most]
         # Of sizes that cost the same the largest, so that equal reviews fill their batches.
         size = most - int(of_size[::-1].argmin())
         costs[first] = of_size[size - 1] + _BATCH_COSTS_TOKENS

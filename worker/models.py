@@ -61,10 +61,9 @@ class LoadedModels:
             return self._loaded[key]
 
     def _precision(self, model_id: int, job_id: int | None) -> str:
-        engine = choose_engine(self._settings.engine, self._device)
-        if engine == NULL:
+        if choose_engine(self._settings.engine, self._device) == NULL:
             return NULL
-        if job_id is None or engine != "openvino":
+        if job_id is None:
             return FLOAT32.name
         if job_id not in self._precisions:
             chooser = PrecisionChooser(self._database, self._settings, self._device)

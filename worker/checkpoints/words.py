@@ -28,14 +28,14 @@ _Ids = tuple[int, ...]
 class KnownWords:
     """The token ids of words seen so far, and those that stand `before` and `after` every text.
 
-    `rust` sets no limits to length. A text with one of the `specials` in it, such as "[SEP]", is not taken apart.
+    `rust` sets no limits to length. A text in which `specials` finds a token such as "[SEP]" is not taken apart.
     Several threads may share one.
     """
 
     rust: Any
     before: _Ids
     after: _Ids
-    specials: tuple[str, ...]
+    specials: re.Pattern[str]
     _words: dict[str, _Ids] = field(default_factory=dict)
     _kept: int = 0
 
@@ -52,14 +52,12 @@ class KnownWords:
         return [(ids[begin:end], len(one) > room) for (begin, end), one in zip(pairwise(ends), bare, strict=True)]
 
     def _bare(self, texts: Sequence[str]) -> list[list[int]]:
-        split = [[text] if self._has_special(text) else _find_words(text) for text in texts]
+        is_special = self.specials.search
+        split = [[text] if is_special(text) else _find_words(text) for text in texts]
         # Held here: another thread may start afresh meanwhile.
         words = self._words
         self._learn(words, set(chain.from_iterable(split)).difference(words))
         return [[*chain.from_iterable(map(words.__getitem__, parts))] for parts in split]
-
-    def _has_special(self, text: str) -> bool:
-        return any(special in text for special in self.specials)
 
     def _framed(self, bare: Iterable[list[int]], room: int, side: str) -> Iterator[Iterable[int]]:
         for ids in bare:
@@ -90,8 +88,10 @@ def known_words(rust: Any) -> KnownWords | None:
     if len(bare.ids) != 1 or framed.ids.count(bare.ids[0]) != 1 or any(framed.type_ids):
         return None
     at = framed.ids.index(bare.ids[0])
-    specials = tuple(token["content"] for token in stored["added_tokens"])
-    return KnownWords(own, tuple(framed.ids[:at]), tuple(framed.ids[at + 1 :]), specials)
+    specials = "|".join(re.escape(token["content"]) for token in stored["added_tokens"])
+    # Without any, what never matches.
+    pattern = re.compile(specials or r"(?!)")
+    return KnownWords(own, tuple(framed.ids[:at]), tuple(framed.ids[at + 1 :]), pattern)
 
 
 def _is_berts(stored: dict[str, Any]) -> bool:

@@ -44,12 +44,12 @@ def _openvino(record: RegisteredModel, engines: Path, precision: str) -> Loaded:
     return read_tokenizer(artefacts.folder), engine
 
 
-def _tensorflow(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:
+def _tensorflow(record: RegisteredModel, _engines: Path, precision: str) -> Loaded:
     from worker.checkpoints.tokenizer import load_tokenizer
     from worker.engines.tensorflow import TensorFlowEngine
 
     directory = Path(record.path)
-    return load_tokenizer(directory), TensorFlowEngine(directory)
+    return load_tokenizer(directory), TensorFlowEngine(directory, precision)
 
 
 def _null(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:

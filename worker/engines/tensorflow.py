@@ -7,6 +7,7 @@ import numpy as np
 
 from worker.backend import tf
 from worker.checkpoints.classifier import input_names
+from worker.checkpoints.compute import computing_in
 from worker.checkpoints.load import load_classifier
 from worker.engines.base import Batch
 
@@ -15,11 +16,12 @@ _ANY_BATCH = tf.TensorSpec((None, None), tf.int32)
 
 
 class TensorFlowEngine:
-    """Float32 inference with TensorFlow, on whatever device it places the model."""
+    """Inference with TensorFlow in float32 or bfloat16, on whatever device it places the model."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, precision: str = "float32") -> None:
         """Load the checkpoint; raises CheckpointLoadError. The first batch also pays for the one trace."""
-        self._model = load_classifier(directory)
+        with computing_in(precision):
+            self._model = load_classifier(directory)
         self._names = input_names(self._model.family)
         self._run = tf.function(self._forward, input_signature=[_ANY_BATCH] * len(self._names))
 

@@ -16,7 +16,7 @@ from db.database import Database
 from db.jobs import JobStatus, job_status
 from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
 from db.registry import RegisteredModel
-from worker.engines.choose import NULL
+from worker.engines.choose import NULL, choose_engine
 from worker.engines.openvino.artefacts import Artefacts, build_artefacts, locked
 from worker.engines.openvino.variants import EVERY_RUNG, FLOAT32
 from worker.errors import PrecisionError
@@ -48,6 +48,8 @@ class PrecisionChooser:
         asked = asked_precision(job.params, self.settings)
         if asked == FLOAT32.name:
             return FLOAT32.name
+        if choose_engine(self.settings.engine, self.device) == "tensorflow":
+            return _tensorflows(asked)
         artefacts = build_artefacts(self.settings.engines_dir, Path(record.path), record.digest)
         # One search a machine; whoever waited finds its result.
         with locked(artefacts.folder.with_suffix(".search.lock")):
@@ -121,6 +123,18 @@ class PrecisionChooser:
 def asked_precision(params: Mapping[str, Any], settings: WorkerSettings) -> str:
     """What the job ordered, or else the setting: auto, or the name of a precision."""
     return str(params.get("precision") or settings.precision)
+
+
+def _tensorflows(asked: str) -> str:
+    """What the TensorFlow engine computes in: float32 unless something else is ordered."""
+    if asked == AUTO:
+        return FLOAT32.name
+    from worker.checkpoints.compute import has_bfloat16
+
+    if asked == "bfloat16" and has_bfloat16():
+        return asked
+    others = ", for bfloat16" if has_bfloat16() else ""
+    raise PrecisionError(f"TensorFlow cannot compute in {asked} here; ask for float32{others}, or for auto")
 
 
 def reusable_precisions(asked: str, engine: str) -> list[str]:

@@ -15,6 +15,7 @@ from db.jobs import settle_job
 from db.registry import RegisteredModel, register_model
 from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
+from worker.checkpoints.compute import computing_in, has_bfloat16
 from worker.checkpoints.durable import put_in_place
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
@@ -26,7 +27,6 @@ from worker.lease import Heartbeat
 from worker.training.callbacks import CurveWriter, StateKeeper
 from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import compile_classifier, encode_examples, fit_classifier, held_out_accuracy
-from worker.training.precision import training_precision
 from worker.training.progress import Progress
 from worker.training.state import TrainingStates, fingerprint
 
@@ -100,7 +100,8 @@ def _train(
 
 def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
     """The base as a compiled model with a head for the labels, and the precision it trains in."""
-    with training_precision() as precision:
+    precision = "bfloat16" if has_bfloat16() else "float32"
+    with computing_in(precision):
         model = load_classifier(
             base,
             labels=params["labels"],

@@ -9,6 +9,7 @@ import pytest
 
 from worker.engines.base import Batch, Engine
 from worker.engines.tensorflow import TensorFlowEngine
+from worker.probabilities import probabilities
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 
@@ -32,6 +33,17 @@ def test_is_an_engine() -> None:
     engine: Engine = TensorFlowEngine(CHECKPOINTS / "bert")
     rows = engine.logits(batch(3, 5))
     np.testing.assert_allclose(rows[:1], engine.logits(batch(1, 5)), atol=1e-5)
+
+
+def test_bfloat16_is_near_float32_and_not_the_same() -> None:
+    float32, bfloat16 = (TensorFlowEngine(CHECKPOINTS / "bert", name) for name in ("float32", "bfloat16"))
+    exact, rough = (engine.logits(batch(8, 20)) for engine in (float32, bfloat16))
+    assert rough.dtype == np.float32
+    exact_values, rough_values = (probabilities(one, "single_label_classification") for one in (exact, rough))
+    # Eight bits of mantissa are worth about 0.004 at each of the few steps that add up.
+    assert 1e-5 < np.abs(rough_values - exact_values).max() < 0.02
+    # The next model is built in float32 again.
+    np.testing.assert_array_equal(TensorFlowEngine(CHECKPOINTS / "bert").logits(batch(8, 20)), exact)
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:

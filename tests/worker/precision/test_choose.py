@@ -122,6 +122,33 @@ def test_what_this_cpu_cannot_do_fails_the_job_in_a_line(context: WorkerContext,
     assert "this CPU cannot compute in bfloat16; ask for float32, or for auto" in str(job.error)
 
 
+@pytest.mark.parametrize("ordered", ["int8", "bfloat16"])
+def test_what_tensorflow_cannot_do_fails_the_job_in_a_line(
+    context: WorkerContext, model: RegisteredModel, ordered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.checkpoints.compute.has_bfloat16", lambda: False)
+    change(context, engine="tensorflow")
+    run_chunk(context, make_job(context.database, model, ordered), score_chunks)
+    with context.database.read() as connection:
+        job = job_status(connection, 1)
+    assert job.state == "failed"
+    assert f"TensorFlow cannot compute in {ordered} here; ask for float32, or for auto" in str(job.error)
+
+
+def test_tensorflow_serves_in_bfloat16_where_it_is_ordered(
+    context: WorkerContext, model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.checkpoints.compute.has_bfloat16", lambda: True)
+    change(context, engine="tensorflow")
+    for number, (asked, served) in enumerate((("auto", "float32"), ("bfloat16", "bfloat16")), start=1):
+        with context.database.write() as connection:
+            connection.execute(Prediction.__table__.delete())
+        run_chunk(context, make_job(context.database, model, asked), score_chunks)
+        with context.database.read() as connection:
+            assert job_status(connection, number).state == "done"
+            assert set(connection.scalars(select(Prediction.precision))) == {served}
+
+
 def test_a_search_that_breaks_costs_no_job(
     context: WorkerContext, model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +189,7 @@ def test_it_is_calibrated_on_what_it_was_trained_on(
 
         set_trained_model(connection, job_id, model.id)
         connection.execute(update(Model).values(kind="finetuned"))
-    run_chunk(context, make_job(context.database, model), score_chunks)
+    run_chunk(context, make_job(context.database, model, "int8"), score_chunks)
     (search,) = searches
     assert sorted(text for text, _ in search["calibration"]) == [f"trained on {n}" for n in range(4)]
     assert sorted(text for text, _ in search["labelled"]) == ["trained on 4", "trained on 5"]

@@ -1,7 +1,4 @@
-"""The precision training computes in: bfloat16 products where the processor has instructions for them.
-
-Weights, their updates and the logits stay float32, so what is saved is an ordinary float32 checkpoint.
-"""
+"""The number format that Keras models compute in. Their weights and logits are float32 whatever it is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,24 +6,26 @@ from pathlib import Path
 
 from worker.backend import keras, tf
 
+#: Format -> Keras's name for computing in it with float32 weights.
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 #: Linux's names for processors' bfloat16 dot products.
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
 @contextmanager
-def training_precision() -> Iterator[str]:
-    """Models built inside compute in the best precision of this device; gives the Keras policy's name."""
+def computing_in(name: str) -> Iterator[None]:
+    """Models that are built inside compute in float32 or bfloat16."""
     before = keras.config.dtype_policy()
-    policy = "mixed_bfloat16" if _has_bfloat16() else "float32"
-    keras.config.set_dtype_policy(policy)
+    keras.config.set_dtype_policy(_POLICIES[name])
     try:
-        yield policy
+        yield
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
+    """Whether this device has instructions for it: without, it is many times slower than float32."""
     # Every GPU that TensorFlow 2.21 supports multiplies bfloat16.
     return bool(tf.config.list_physical_devices("GPU")) or bool(_cpu_flags() & _CPU_FLAGS)
 
