@@ -6,6 +6,7 @@ import click
 
 from cli.output import json_option, notes, print_facts, print_json, print_table, say
 from cli.precision import show_precisions
+from db.budgets import budgets_of
 from db.precisions import precisions_of
 from db.registry import find_model, list_models
 from db.schema import open_database
@@ -44,13 +45,18 @@ def show_command(model: str, as_json: bool) -> None:
     with open_database().read() as connection:
         found = find_model(connection, model)
         precisions = precisions_of(connection, found.id)
+        budgets = budgets_of(connection, found.id)
     if as_json:
-        print_json({**asdict(found), "precisions": [asdict(one) for one in precisions]})
+        print_json({**asdict(found), "precisions": [asdict(one) for one in precisions], "token_budgets": budgets})
         return
     facts = asdict(found)
     metrics = facts.pop("metrics")
     print_facts(facts | metrics)
     show_precisions(precisions)
+    if budgets:
+        say("\nTokens of one batch")
+    for device, tokens in budgets.items():
+        say(f"  {tokens:,} on {device}")
 
 
 @command.command("add")

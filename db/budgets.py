@@ -16,6 +16,12 @@ def find_budget(connection: Connection, model_id: int, device: str, configured: 
     )
 
 
+def budgets_of(connection: Connection, model_id: int) -> dict[str, int]:
+    """The tokens of one batch of this model, by device."""
+    found = select(TokenBudget.device, TokenBudget.tokens).where(TokenBudget.model_id == model_id)
+    return dict(connection.execute(found.order_by(TokenBudget.device)).all())
+
+
 def remember_budget(connection: Connection, model_id: int, device: str, configured: int, tokens: int) -> None:
     """Remember that the device is to take so many tokens of this model, while the setting stays what it is."""
     statement = insert(connection, TokenBudget).values(

@@ -7,6 +7,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from db.budgets import remember_budget
 from db.jobs import NewJob, create_job
 from db.precisions import remember_precision
 from db.registry import register_model
@@ -54,6 +55,17 @@ def decided() -> None:
             remember_precision(
                 connection, model.id, "box/cpu", source, asked=asked, build="b", chosen=chosen, rungs=RUNGS
             )
+
+
+def test_a_model_tells_its_token_budgets(run: Run, decided: None) -> None:
+    with open_database().write() as connection:
+        remember_budget(connection, 1, "box/cpu", 0, 2048)
+        remember_budget(connection, 1, "box/gpu0", 4096, 1024)
+    lines = [line.strip() for line in run("models", "show", "sentiment").stdout.splitlines()]
+    heading = lines.index("Tokens of one batch")
+    assert lines[heading + 1 :] == ["2,048 on box/cpu", "1,024 on box/gpu0"]
+    shown = json.loads(run("models", "show", "sentiment", "--json").stdout)
+    assert shown["token_budgets"] == {"box/cpu": 2048, "box/gpu0": 1024}
 
 
 def test_a_model_tells_every_decision_with_its_figures(run: Run, decided: None) -> None:
