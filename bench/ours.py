@@ -61,11 +61,18 @@ class Mill:
             job = self._job(texts)
             return self._measured(job, time.perf_counter() - began)
 
-    def _job(self, texts: list[str]) -> dict[str, Any]:
+    def enqueue(self, texts: list[str]) -> int:
+        """Enqueue a job and return its id."""
+        return int(self._score(texts, "--no-wait")["job_id"])
+
+    def _score(self, texts: list[str], *options: str) -> dict[str, Any]:
         # One file for all jobs: a precision is chosen for a source, as where one is scored every night.
         reviews = write_reviews(self.home / "reviews.jsonl", texts)
-        options = ["--text", "text", "--id", "id", "--model", str(self._model), "--json"]
-        ended = self._run("score", str(reviews), *options)
+        columns = ["--text", "text", "--id", "id"]
+        return self._run("score", str(reviews), *columns, "--model", str(self._model), "--json", *options)
+
+    def _job(self, texts: list[str]) -> dict[str, Any]:
+        ended = self._score(texts)
         if ended["state"] != "done" or ended["scored"] != len(texts):
             raise RuntimeError(f"the job did not score every review: {ended}")
         return ended

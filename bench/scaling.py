@@ -2,11 +2,7 @@
 
 import argparse
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,10 +10,11 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.around import around_table, run_around
 from bench.data import load_data_set
 from bench.figures import spread
 from bench.ours import Mill
-from broker.redis_server import RedisServer
+from bench.pinned import PinnedMill
 
 Say = Callable[[str], None]
 
@@ -104,43 +101,9 @@ def _environment(folder: Path, chunk_size: str = "1000") -> dict[str, str]:
     }
 
 
-class PinnedMill(Mill):
-    """A mill whose workers have a core each, around a Redis server of its own."""
-
-    def __init__(self, home: Path, model: Path, environment: dict[str, str], cores: list[int]) -> None:
-        self._cores = cores
-        self._redis = RedisServer(home / "redis.sock", home / "redis.log")
-        own = {"REVIEWMILL_REDIS_URL": f"redis+socket://{home / 'redis.sock'}"}
-        super().__init__(home, model, {**environment, **own})
-
-    @contextmanager
-    def stack(self) -> Iterator[None]:
-        """Redis and the workers, until the end of the block."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._redis.start()
-        workers: list[subprocess.Popen[bytes]] = []
-        try:
-            workers += [self._worker(core) for core in self._cores]
-            yield
-        finally:
-            for worker in workers:
-                worker.send_signal(signal.SIGTERM)
-                worker.wait()
-            self._redis.stop()
-
-    def _worker(self, core: int) -> subprocess.Popen[bytes]:
-        with (self.home / "worker.log").open("a") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "worker", "--devices", "cpu"],
-                env=self.settings(),
-                stdout=log,
-                stderr=log,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-            )
-
-
 PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]] = {
     "sizes": _sizes,
     "workers": _workers,
+    "around": run_around,
 }
-TABLES = {"sizes": sizes_table, "workers": workers_table}
+TABLES = {"sizes": sizes_table, "workers": workers_table, "around": around_table}
