@@ -50,11 +50,15 @@ def store_reviews(connection: Connection, source: str, reviews: Sequence[NewRevi
     Several producers may store the same reviews at once: each gets the same ids.
     """
     rows = [(source, one.external_id, one.text, one.pair, one.text_hash) for one in reviews]
+    keys = [*map(_KEY, rows)]
     # In one order whatever the source's, so that two producers cannot wait for each other.
-    rows.sort(key=_KEY)
-    new_ids = insert_rows(connection, _REVIEWS, rows)
-    ids = _ids(connection, source, rows) if new_ids is None else dict(zip(map(_KEY, rows), new_ids, strict=True))
-    return [ids[one.external_id, one.text_hash] for one in reviews]
+    order = sorted(range(len(rows)), key=keys.__getitem__)
+    new_ids = insert_rows(connection, _REVIEWS, [rows[at] for at in order])
+    if new_ids is None:
+        ids = _ids(connection, source, rows)
+        return [ids[key] for key in keys]
+    by_place = dict(zip(order, new_ids, strict=True))
+    return [by_place[at] for at in range(len(rows))]
 
 
 def _ids(connection: Connection, source: str, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[str, str], int]:

@@ -116,11 +116,11 @@ def _text(value: object, what: str, max_chars: int) -> str:
 
 
 def _id(value: object) -> str:
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and (not value or value.isspace())):
         raise _RejectedError("no id")
-    if not isinstance(value, str | int) or isinstance(value, bool):
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
         raise _RejectedError(f"the id is {_kind(value)}; it must be text or a whole number")
-    name = str(value)
+    name = value if isinstance(value, str) else str(value)
     if len(name) > MAX_ID_CHARS:
         raise _RejectedError(f"the id has {len(name):,} characters; at most {MAX_ID_CHARS} are kept")
     return _storable(name, "id")
