@@ -55,7 +55,7 @@ class WorkerSettings(BaseSettings):
     token_budget: Literal["auto"] | Annotated[int, Field(ge=64)] = Field(
         default="auto",
         description="Tokens of one batch, padding included. More takes memory and, up to a point, is faster: auto "
-        "finds that point for each model at its first large job, and is 4096 until then.",
+        "finds that point for each model at its first large job, and is 2048 until then.",
     )
     chunk_size: int = Field(
         default=1000,
@@ -88,7 +88,7 @@ class WorkerSettings(BaseSettings):
     @property
     def first_token_budget(self) -> int:
         """The tokens of one batch as long as nothing else was found out."""
-        return self.token_budget if isinstance(self.token_budget, int) else 4096
+        return self.token_budget if isinstance(self.token_budget, int) else 2048
 
     @property
     def engines_dir(self) -> Path:

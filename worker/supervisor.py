@@ -1,5 +1,6 @@
 """The parent of the device processes: starts one a device and replaces one that dies."""
 
+import os
 import signal
 import sys
 import time
@@ -21,6 +22,8 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
 _HEALTHY_AFTER_S = 30.0
 _LOOK_S = 0.2
+#: glibc's variable for the freed bytes that it keeps at the end of a heap, and its own first value, which then stays.
+_TRIM_THRESHOLD, _KEPT_BYTES = "MALLOC_TRIM_THRESHOLD_", 128 * 1024
 #: What runs on a device; `--device` and `--queues` follow.
 PROCESS = [sys.executable, "-m", "worker.process"]
 
@@ -72,8 +75,13 @@ def _stop(processes: Sequence[Popen[bytes]], signals: Sequence[int]) -> None:
 
 
 def device_environment(device: str) -> dict[str, str]:
-    """What a process must find in its environment, before CUDA is loaded, to see its own device only."""
-    return {"CUDA_VISIBLE_DEVICES": "-1" if device == "cpu" else device}
+    """What a process must find in its environment before anything of it is loaded.
+
+    To see its own device only, and to give memory back that a batch needed: glibc otherwise keeps what was freed, for
+    good, once large blocks were. A threshold that somebody has set stays.
+    """
+    threshold = os.environ.get(_TRIM_THRESHOLD, str(_KEPT_BYTES))
+    return {"CUDA_VISIBLE_DEVICES": "-1" if device == "cpu" else device, _TRIM_THRESHOLD: threshold}
 
 
 def _keep_alive(slot: _Slot, queues: Sequence[str], database: Database) -> None:

@@ -95,7 +95,7 @@ def test_the_first_large_job_finds_it_and_every_process_knows_it(
     context: WorkerContext, model: RegisteredModel, make_chunk: Callable[..., int]
 ) -> None:
     loaded = context.models.get(model.id)
-    assert (loaded.budget.tokens, loaded.budget.is_settled) == (4096, False)
+    assert (loaded.budget.tokens, loaded.budget.is_settled) == (2048, False)
     score(context, make_chunk, model.id, "small", 29)
     assert stored(context) == []
     score(context, make_chunk, model.id, "large", 30)

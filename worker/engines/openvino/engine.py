@@ -8,6 +8,7 @@ import numpy as np
 import openvino as ov
 
 from worker.engines.base import Batch
+from worker.engines.openvino.mapped import forget_pages
 from worker.errors import TokenBeyondVocabulary
 
 #: Where a graph says how many embeddings it has: its lookup takes a token beyond them for zeros, silently.
@@ -33,8 +34,9 @@ class OpenVINOEngine:
             # The cores are those of the process; two workers of one machine must not pin to the same.
             "ENABLE_CPU_PINNING": False,
         }
+        self._weights = graph.with_suffix(".bin") if isinstance(graph, Path) else None
         self._compile = lambda: core.compile_model(model, "CPU", settings)
-        self._request: Any = self._compile().create_infer_request()
+        self._request: Any = self._new_request()
         self._names = [port.get_any_name() for port in self._request.get_compiled_model().inputs]
 
     def logits(self, batch: Batch) -> np.ndarray:
@@ -54,9 +56,15 @@ class OpenVINOEngine:
                 raise
         return self._infer(arrays)
 
+    def _new_request(self) -> Any:
+        request = self._compile().create_infer_request()
+        if self._weights is not None:
+            forget_pages(self._weights)
+        return request
+
     def _infer(self, arrays: list[np.ndarray]) -> np.ndarray:
         try:
-            self._request = self._request or self._compile().create_infer_request()
+            self._request = self._request or self._new_request()
             return np.array(self._request.infer(arrays, share_inputs=True)[0])
         except RuntimeError as error:
             if not any(words in str(error) for words in _NO_MEMORY):
