@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -111,7 +110,7 @@ class Mill:
                 self._wait_until_up(process)
                 yield
             finally:
-                process.send_signal(signal.SIGINT)
+                process.terminate()
                 process.wait()
         self._wait_until_gone()
 
