@@ -39,8 +39,7 @@ def measure_budget(
     best: tuple[int, float] | None = None
     tokens = max(_SMALLEST, typical.length)
     while tokens <= _LARGEST:
-        before_batch()
-        pace = _pace(engine, collate([typical] * (tokens // typical.length), padding_id), clock)
+        pace = _pace(engine, collate([typical] * (tokens // typical.length), padding_id), before_batch, clock)
         if pace is None or (best is not None and pace < _WORTH_IT * best[1]):
             break
         best = tokens, pace
@@ -50,15 +49,16 @@ def measure_budget(
     return best and best[0]
 
 
-def _pace(engine: Engine, batch: Batch, clock: Callable[[], float]) -> float | None:
+def _pace(engine: Engine, batch: Batch, before_batch: Callable[[], None], clock: Callable[[], float]) -> float | None:
     """Tokens a second, or None where the batch fails, for want of memory say."""
     times = []
-    try:
-        for _ in range(1 + _RUNS):
-            began = clock()
+    for _ in range(1 + _RUNS):
+        before_batch()
+        began = clock()
+        try:
             engine.logits(batch)
-            times.append(clock() - began)
-    except Exception as error:
-        log.warning("batch failed in the search", action="budget_search_ended", reason=reason_of(error))
-        return None
+        except Exception as error:
+            log.warning("batch failed in the search", action="budget_search_ended", reason=reason_of(error))
+            return None
+        times.append(clock() - began)
     return batch.token_ids.size / min(times[1:])
