@@ -21,11 +21,12 @@ _TELLING = (
 
 def cpu_kind() -> str:
     """As in `x86_64+avx2+avx512f`: equal for two machines whose numbers and speed in low precision are alike."""
-    flags = _flags()
+    flags = cpu_flags()
     return "+".join([platform.machine(), *(name for name in _TELLING if name in flags)])
 
 
-def _flags() -> set[str]:
+def cpu_flags() -> set[str]:
+    """The instructions that the kernel names; none where it does not tell them."""
     if not _CPUINFO.exists():
         return set()
     lines = (line.partition(":") for line in _CPUINFO.read_text().splitlines())

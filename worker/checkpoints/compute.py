@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from worker.backend import keras, tf
+from worker.cpu import cpu_flags
 
 #: Format -> Keras's name for computing in it with float32 weights.
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 #: Linux's names for processors' bfloat16 dot products.
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 @contextmanager
@@ -27,13 +26,4 @@ def computing_in(name: str) -> Iterator[None]:
 def has_bfloat16() -> bool:
     """Whether this device has instructions for it: without, it is many times slower than float32."""
     # Every GPU that TensorFlow 2.21 supports multiplies bfloat16.
-    return bool(tf.config.list_physical_devices("GPU")) or bool(_cpu_flags() & _CPU_FLAGS)
-
-
-def _cpu_flags() -> set[str]:
-    if not _CPU_INFO.exists():
-        return set()
-    for line in _CPU_INFO.read_text().splitlines():
-        if line.startswith("flags"):
-            return set(line.partition(":")[2].split())
-    return set()
+    return bool(tf.config.list_physical_devices("GPU")) or bool(cpu_flags() & _CPU_FLAGS)

@@ -77,11 +77,12 @@ class KnownWords:
 
 def known_words(rust: Any) -> KnownWords | None:
     """A memory for this tokenizer, still empty; None where it does not work word by word."""
-    stored = json.loads(rust.to_str())
+    whole = rust.to_str()
+    stored = json.loads(whole)
     if not _is_berts(stored):
         return None
     # A copy, because the limits of the other one are set for whole texts.
-    own = type(rust).from_str(rust.to_str())
+    own = type(rust).from_str(whole)
     own.no_truncation()
     own.no_padding()
     framed, bare = own.encode("a"), own.encode("a", add_special_tokens=False)
