@@ -65,6 +65,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
         process.wait()
+        # Shown where the test failed: a wait that ended in vain tells nothing by itself.
+        print(f"{process.args} said:\n{process.said()}")  # noqa: T201
 
 
 def wait_until(true: Callable[[], object], timeout_s: float = 90.0) -> None:

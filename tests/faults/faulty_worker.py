@@ -7,11 +7,14 @@ code that one review causes, and an allocation that fails at the same batches on
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from db.database import Database
 from worker import process, supervisor
 from worker.engines.base import Batch
 from worker.engines.tensorflow import TensorFlowEngine
@@ -25,14 +28,22 @@ def pause_before_commit() -> None:
 
     The process's own clock is left out on purpose: what refuses this zombie must be the database.
     """
-    commit = Heartbeat.commit
+    commit, transaction = Heartbeat.commit, Database.write
+    writing = threading.RLock()
+
+    @contextmanager
+    def one_at_a_time(self: Database) -> Iterator[Connection]:
+        with writing, transaction(self) as connection:
+            yield connection
 
     def paused(self: Heartbeat, write: Write) -> None:
-        with self._database.write():
-            pass  # The heartbeat is through with its own: stopped in it, it would hold SQLite's lock for ever.
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # No thread is in the middle of a write: stopped there, it would keep SQLite locked for everybody.
+        with writing:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(0.2)  # The kernel stops this thread a little later.
         commit(self, write)
 
+    Database.write = one_at_a_time  # type: ignore[method-assign]
     Heartbeat.commit = paused  # type: ignore[method-assign]
     Heartbeat._check_lease = lambda self: None  # type: ignore[method-assign]
 
