@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,21 @@ class Team:
         )
         wait_until(lambda: self._first(half_done))
         return int(self._first(half_done).rpartition(":")[2])
+
+    def pause(self, pid: int) -> None:
+        """Stop a process, as a suspended machine would, at an instant at which it does not keep SQLite locked."""
+        os.kill(pid, signal.SIGSTOP)
+        while self.database.is_sqlite and not self._is_writable():
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGSTOP)
+
+    def _is_writable(self) -> bool:
+        with closing(sqlite3.connect(self.database.place, timeout=2)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
 
     def chunk_ids(self, job_id: int = 1) -> list[int]:
         """The chunks of the job, in order."""

@@ -77,7 +77,7 @@ def test_a_paused_worker_gives_up_by_its_own_clock(team: Team, survived: Survive
     first = team.worker()
     team.enqueue(team.write_long_reviews(500))
     paused = team.wait_until_mid_chunk()
-    os.kill(paused, signal.SIGSTOP)
+    team.pause(paused)
     second = team.worker()
     job = team.wait_for_end()
     assert (job.state, job.scored) == ("done", 500)
