@@ -17,6 +17,7 @@ OURS = (
     ("openvino", "int8"),
     ("openvino", "bfloat16"),
     ("openvino", "float32"),
+    ("onnx", "int8"),
     ("tensorflow", "float32"),
     ("null", "float32"),
 )

@@ -12,7 +12,18 @@ from typing import Any
 
 #: Instructions that decide the speed of products of matrices, as the kernel names them.
 _FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
-_OURS = ("openvino", "nncf", "tensorflow", "keras", "keras-hub", "tokenizers", "transformers", "sqlalchemy", "celery")
+_OURS = (
+    "openvino",
+    "nncf",
+    "onnxruntime",
+    "tensorflow",
+    "keras",
+    "keras-hub",
+    "tokenizers",
+    "transformers",
+    "sqlalchemy",
+    "celery",
+)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bench.data import DataSet, Slice
 from bench.ours import Mill
 from bench.peer import TOKEN_BUDGET
 from bench.result import Result, Skipped
+from worker.engines.cpu.variants import candidates
 
 #: Reviews of the first warm-up, on which int8 is calibrated and held against float32; later ones only warm up.
 _FIRST_WARM_UP, _WARM_UP = 132, 16
@@ -69,7 +70,7 @@ class Alone:
             "model": str(model),
             "engines": str(folder / "engines"),
             "engine": engine,
-            "precision": precision,
+            "precision": candidates(precision, engine)[0],
             "token_budget": TOKEN_BUDGET,
         }
 

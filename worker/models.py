@@ -12,7 +12,7 @@ from db.registry import RegisteredModel, get_model
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine
-from worker.engines.openvino.variants import FLOAT32
+from worker.engines.cpu.variants import FLOAT32
 from worker.errors import ModelMissing
 from worker.memory import TokenBudget
 from worker.precision.choose import PrecisionChooser

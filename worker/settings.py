@@ -20,10 +20,11 @@ class WorkerSettings(BaseSettings):
     devices: str = Field(
         default="auto", description="Devices of `reviewmill worker`: auto, cpu, or GPU numbers such as 0,1."
     )
-    engine: Literal["auto", "openvino", "tensorflow", "null"] = Field(
+    engine: Literal["auto", "openvino", "onnx", "tensorflow", "null"] = Field(
         default="auto",
-        description="What scores: openvino (CPUs only), tensorflow, or auto: openvino on CPUs, tensorflow on GPUs. "
-        "null makes answers up, to measure everything around an engine.",
+        description="What scores: auto is openvino or onnx on CPUs, whichever is faster in a precision, and tensorflow "
+        "on GPUs; onnx computes in int8 only, and leaves float32 to openvino. null makes answers up, to measure "
+        "everything around an engine.",
     )
     engines: Path | None = Field(
         default=None,

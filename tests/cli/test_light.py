@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "keras", "keras_hub", "transformers", "openvino", "torch")
+HEAVY = ("tensorflow", "keras", "keras_hub", "transformers", "openvino", "onnxruntime", "torch")
 ROOMS = ("cli", "producer", "broker", "db")
 
 LOAD_A_ROOM = """

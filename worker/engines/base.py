@@ -5,6 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+from worker.errors import TokenBeyondVocabulary
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -25,3 +27,9 @@ class Engine(Protocol):
     def logits(self, batch: Batch) -> np.ndarray:
         """Return float32 logits [batch, classes], rows in the order of the batch."""
         ...
+
+
+def check_vocabulary(batch: Batch, size: int) -> None:
+    """Raise TokenBeyondVocabulary where a token has no embedding: a library may take zeros for it, silently."""
+    if (last := int(batch.token_ids.max())) >= size:
+        raise TokenBeyondVocabulary(f"token {last} has no embedding: the model knows {size} tokens")

@@ -18,10 +18,13 @@ log = structlog.get_logger()
 
 
 def choose_engine(wanted: str, device: str) -> str:
-    """The engine's name for REVIEWMILL_ENGINE and a device of worker.devices.device_name: auto is OpenVINO on CPUs."""
+    """The engine's name for REVIEWMILL_ENGINE and a device of worker.devices.device_name.
+
+    Auto is TensorFlow on GPUs and `cpu` on CPUs: OpenVINO or ONNX Runtime, as the precision's variant has it.
+    """
     if wanted != "auto":
         return wanted
-    return "openvino" if device.endswith("/cpu") else "tensorflow"
+    return "cpu" if device.endswith("/cpu") else "tensorflow"
 
 
 def load_engine(name: str, record: RegisteredModel, engines: Path, precision: str) -> Loaded:
@@ -32,16 +35,13 @@ def load_engine(name: str, record: RegisteredModel, engines: Path, precision: st
 # Each imports its library at its first model: a worker that has no work needs none of them.
 
 
-def _openvino(record: RegisteredModel, engines: Path, precision: str) -> Loaded:
+def _on_cpu(record: RegisteredModel, engines: Path, precision: str) -> Loaded:
     from worker.checkpoints.tokenizer import read_tokenizer
-    from worker.engines.openvino.artefacts import build_artefacts
-    from worker.engines.openvino.engine import OpenVINOEngine, compute_formats
-    from worker.engines.openvino.variants import compute_format, variant_named
+    from worker.engines.cpu.artefacts import build_artefacts
+    from worker.engines.cpu.variants import open_variant, variant_named
 
-    variant = variant_named(precision)
     artefacts = build_artefacts(engines, Path(record.path), record.digest)
-    engine = OpenVINOEngine(artefacts.graph(variant.graph), compute_format(variant, compute_formats()))
-    return read_tokenizer(artefacts.folder), engine
+    return read_tokenizer(artefacts.folder), open_variant(variant_named(precision), artefacts.graph(precision))
 
 
 def _tensorflow(record: RegisteredModel, _engines: Path, precision: str) -> Loaded:
@@ -61,7 +61,9 @@ def _null(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:
 
 
 _LOADERS: dict[str, Callable[[RegisteredModel, Path, str], Loaded]] = {
-    "openvino": _openvino,
+    "cpu": _on_cpu,
+    "openvino": _on_cpu,
+    "onnx": _on_cpu,
     "tensorflow": _tensorflow,
     NULL: _null,
 }

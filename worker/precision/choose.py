@@ -17,8 +17,8 @@ from db.jobs import JobStatus, job_status
 from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
 from db.registry import RegisteredModel
 from worker.engines.choose import NULL, choose_engine
-from worker.engines.openvino.artefacts import Artefacts, build_artefacts, locked
-from worker.engines.openvino.variants import EVERY_RUNG, FLOAT32
+from worker.engines.cpu.artefacts import Artefacts, build_artefacts, locked
+from worker.engines.cpu.variants import EVERY_RUNG, FLOAT32, ONNX, candidates
 from worker.errors import PrecisionError
 from worker.precision.guard import Limits
 from worker.settings import WorkerSettings
@@ -59,7 +59,9 @@ class PrecisionChooser:
         with self.database.read() as connection:
             build = artefacts.folder.name
             known = find_precision(connection, record.id, self.device, _source(job), asked, build)
-        return known.chosen if known is not None and artefacts.has(known.chosen) else None
+        may_serve = [*candidates(asked, self.settings.engine), FLOAT32.name]
+        is_of_use = known is not None and known.chosen in may_serve and artefacts.has(known.chosen)
+        return known.chosen if known is not None and is_of_use else None
 
     def _find(self, record: RegisteredModel, artefacts: Artefacts, job: JobStatus, asked: str) -> str:
         if asked == AUTO and job.total < self.settings.search_from:
@@ -78,7 +80,8 @@ class PrecisionChooser:
             return FLOAT32.name
         chosen = rungs[-1]["precision"] if rungs else None
         if chosen is None:
-            raise PrecisionError(f"this CPU cannot compute in {asked}; ask for float32, or for auto")
+            who = "ONNX Runtime" if self.settings.engine == ONNX else "this CPU"
+            raise PrecisionError(f"{who} cannot compute in {asked}; ask for float32, or for auto")
         with self.database.write() as connection:
             remember_precision(
                 connection,
@@ -103,6 +106,7 @@ class PrecisionChooser:
         texts = drawn[: self.settings.guard_texts]
         calibration = [(text, pair) for text, pair, _ in trained] or drawn[self.settings.guard_texts :] or texts
         return {
+            "checkpoint": record.path,
             "folder": str(artefacts.folder),
             "family": record.family,
             "problem_type": record.problem_type,
@@ -113,7 +117,7 @@ class PrecisionChooser:
             "labelled": [(text, pair) for text, pair, _ in held_out],
             "known": [record.labels.index(label) for _, _, label in held_out],
             "limits": asdict(self._limits()),
-            "names": EVERY_RUNG if asked == AUTO else [asked],
+            "names": candidates(asked, self.settings.engine),
         }
 
     def _limits(self) -> Limits:

@@ -7,7 +7,7 @@ REQUEST and ANSWER are JSON files: a Request, and a list of Rungs, the last of w
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -18,10 +18,10 @@ import numpy as np
 from worker.batching import collate, cut_batches
 from worker.checkpoints.tokenizer import Encoded, Tokenizer, read_tokenizer, tokenize
 from worker.engines.base import Engine
-from worker.engines.openvino.engine import OpenVINOEngine, compute_formats
+from worker.engines.cpu.variants import DYNAMIC_INT8, FLOAT32, LADDER, ONNX, Variant, open_variant
+from worker.engines.openvino.engine import compute_formats
 from worker.engines.openvino.peak import measure_peak
 from worker.engines.openvino.quantize import quantize
-from worker.engines.openvino.variants import FLOAT32, LADDER, Variant, compute_format
 from worker.precision.guard import Limits, accuracy_drop, compare
 from worker.probabilities import probabilities
 
@@ -41,6 +41,7 @@ Text = tuple[str, str | None]
 class Request:
     """What to compare on. `known` are the indices of the right labels of `labelled`, [len(labelled)]."""
 
+    checkpoint: str
     folder: str
     family: str
     problem_type: str
@@ -90,44 +91,70 @@ class _Sample:
 
 
 def walk_down(request: Request) -> list[Rung]:
-    """Try the variants that are named, from the boldest, until one passes. Named too, float32 is the last resort."""
+    """Try the variants that are named, from the boldest, until one passes. Named too, float32 is the last resort.
+
+    Where it is not named, the first that is worth trying serves, whatever the guard says.
+    """
     folder = Path(request.folder)
     sample = _Sample(request, read_tokenizer(folder))
-    formats = compute_formats()
-    float32 = OpenVINOEngine(folder / "float32.xml")
+    float32 = open_variant(FLOAT32, folder / FLOAT32.graph)
+    is_ordered = FLOAT32.name not in request.names
     rungs: list[Rung] = []
-    gain = _gain_of_int8() if FLOAT32.name in request.names and "int8" in formats else inf
-    for variant in LADDER:
-        if variant.needs in formats and variant.name in request.names:
-            if variant.needs == "int8" and gain < _WORTH_QUANTIZING:
-                rungs.append(_not_tried(variant.name, gain))
-                continue
-            engine = _open(request, variant, formats)
-            rungs.append(_judge(request, sample, float32, engine, variant.name))
-            if rungs[-1].refused is None:
-                return rungs
-    if FLOAT32.name in request.names:
+    for variant, reason in _to_try(request):
+        if reason is not None:
+            rungs.append(reason)
+            continue
+        rungs.append(_judge(request, sample, float32, _open(request, variant), variant.name))
+        if is_ordered or rungs[-1].refused is None:
+            return rungs
+    if not is_ordered:
         rungs.append(Rung(FLOAT32.name, None, _speed(sample, float32), 1.0, {}))
     return rungs
 
 
+def _to_try(request: Request) -> Iterator[tuple[Variant, Rung | None]]:
+    """The variants that are named and that this CPU can compute; with a rung where one is not worth trying."""
+    formats = compute_formats()
+    named = [one for one in LADDER if one.name in request.names and one.needs in formats]
+    # With one alone there is nothing to choose.
+    gain = _gain_of_int8() if len(request.names) > 1 and "int8" in formats else inf
+    has_bfloat16 = any(one.needs == "bfloat16" for one in named)
+    for variant in named:
+        if variant.needs == "int8" and gain < _WORTH_QUANTIZING:
+            slow = f"OpenVINO's 8-bit products are no faster on this CPU, {gain:.2f} times those of float32"
+            yield variant, _not_tried(variant, slow, gain)
+        elif variant == DYNAMIC_INT8 and has_bfloat16:
+            yield variant, _not_tried(variant, "bfloat16, which is closer to float32, is as fast on this CPU", 1.0)
+        else:
+            yield variant, None
+
+
 def _gain_of_int8() -> float:
-    """How much faster this CPU is at 8-bit products than at those of float32."""
+    """How much faster this CPU is at OpenVINO's 8-bit products than at those of float32."""
     return measure_peak("int8", _PEAK_SECONDS) / measure_peak("float32", _PEAK_SECONDS)
 
 
-def _not_tried(name: str, gain: float) -> Rung:
-    refused = f"not tried: 8-bit products are no faster on this CPU, {gain:.2f} times those of float32"
-    return Rung(name, refused, None, round(gain, 3), {})
+def _not_tried(variant: Variant, why: str, speedup: float) -> Rung:
+    return Rung(variant.name, f"not tried: {why}", None, round(speedup, 3), {})
 
 
-def _open(request: Request, variant: Variant, formats: list[str]) -> Engine:
+def _open(request: Request, variant: Variant) -> Engine:
     folder = Path(request.folder)
-    path = folder / f"{variant.graph}.xml"
-    if not path.exists():
-        encoded = _encode(read_tokenizer(folder), request.calibration, request.max_tokens)
-        quantize(folder, variant.graph, request.family, encoded)
-    return OpenVINOEngine(path, compute_format(variant, formats))
+    graph = folder / variant.graph
+    if not graph.exists():
+        _build(request, variant, graph)
+    return open_variant(variant, graph)
+
+
+def _build(request: Request, variant: Variant, graph: Path) -> None:
+    if variant.library == ONNX:
+        from worker.checkpoints.weights import read_weights
+        from worker.engines.onnx.graph import write_graph
+
+        write_graph(read_weights(Path(request.checkpoint)), graph, quantized=True)
+        return
+    encoded = _encode(read_tokenizer(graph.parent), request.calibration, request.max_tokens)
+    quantize(graph.parent, variant, request.family, encoded)
 
 
 def _judge(request: Request, sample: _Sample, float32: Engine, engine: Engine, name: str) -> Rung:

@@ -16,8 +16,8 @@ from tests.samples import CHECKPOINTS
 from worker.checkpoints.tokenizer import load_tokenizer, read_tokenizer, tokenize
 from worker.checkpoints.weights import read_weights
 from worker.engines.base import Batch, Engine
-from worker.engines.openvino import artefacts
-from worker.engines.openvino.artefacts import build_artefacts
+from worker.engines.cpu import artefacts
+from worker.engines.cpu.artefacts import build_artefacts
 from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.openvino.graph import build_graph
 from worker.errors import CheckpointLoadError, EngineBuildError, TokenBeyondVocabulary
@@ -67,7 +67,7 @@ def test_many_workers_that_start_together_build_once(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib\n"
         "from worker.logs import log_to_stderr\n"
-        "from worker.engines.openvino.artefacts import build_artefacts\n"
+        "from worker.engines.cpu.artefacts import build_artefacts\n"
         "log_to_stderr()\n"
         "print(build_artefacts(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), 'd' * 64).folder)\n"
     )

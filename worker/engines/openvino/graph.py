@@ -1,8 +1,7 @@
-"""The forward pass of the five families as an OpenVINO graph, built from a checkpoint's own weights.
+"""A checkpoint's forward pass as an OpenVINO graph, built from its own weights.
 
 Three separate query, key and value products and plain MatMul and Softmax for the attention: OpenVINO fuses these
 better, in int8 above all, than one joint product or its attention operation.
-Source of the formulas: the modeling files of transformers.
 """
 
 from collections.abc import Mapping
@@ -12,8 +11,8 @@ import numpy as np
 from openvino import Model, Node
 from openvino import opset13 as ops
 
-from worker.checkpoints.families import POSITIONS, SEGMENT_TYPES, WORDS
 from worker.checkpoints.weights import Weights
+from worker.engines.cpu.forward import Forward, Parameters
 from worker.engines.openvino.engine import VOCABULARY
 
 #: Added to the attention scores of padding: its share is then 0 in float32.
@@ -28,15 +27,8 @@ _ACTIVATIONS: Mapping[str, Any] = {
     "relu": ops.relu,
     "silu": ops.swish,
     "swish": ops.swish,
+    "tanh": ops.tanh,
 }
-#: How the head reads the first token's state: the dense layer before the last one, and what follows it.
-_HEAD_STEPS: Mapping[str, tuple[str, Any]] = {
-    "distilbert": ("pre_classifier", ops.relu),
-    "roberta": ("classifier.dense", ops.tanh),
-    "xlm-roberta": ("classifier.dense", ops.tanh),
-}
-_LAST_DENSE = {"roberta": "classifier.out_proj", "xlm-roberta": "classifier.out_proj"}
-_POOLERS = {"bert": "pooler.dense", "albert": "pooler"}
 
 
 def build_graph(weights: Weights) -> Model:
@@ -46,135 +38,89 @@ def build_graph(weights: Weights) -> Model:
     Every MatMul with weights is named for the stored name of its layer, as in `encoder.layer.0.output.dense#6`.
     Raises CheckpointLoadError.
     """
-    return _Builder(weights).build()
+    operations = _Operations(weights.family.segments)
+    logits = Forward(weights, operations).logits()
+    model = Model([ops.result(logits)], list(operations.inputs.values()), "classifier")
+    model.set_rt_info(weights.settings.vocabulary, VOCABULARY)
+    return model
 
 
-class _Builder:
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
-        self._settings = weights.settings
-        self._constants: dict[str, Node] = {}  # ALBERT's layers share theirs
+class _Operations:
+    """worker.engines.cpu.forward.Operations in OpenVINO's operations."""
+
+    def __init__(self, segments: bool) -> None:
+        names = ["token_ids", *(["segment_ids"] if segments else []), "padding_mask"]
+        self.inputs = {name: ops.parameter([-1, -1], np.int32, name=name) for name in names}
+        self._constants: dict[str, Node] = {}
         self._products = 0
-        names = ["token_ids", *(["segment_ids"] if weights.family.segments else []), "padding_mask"]
-        self._inputs = {name: ops.parameter([-1, -1], np.int32, name=name) for name in names}
+        padding = ops.subtract(_float(1.0), ops.convert(self.inputs["padding_mask"], "f32"))
+        self._mask = ops.unsqueeze(ops.multiply(padding, _float(_MASKED)), _ints(1, 2))
 
-    def build(self) -> Model:
-        mask = self._attention_mask()
-        states = self._embed()
-        places = self._places()
-        for number, place in enumerate(places):
-            # Of the last layer only the first token's state is read: nothing else is computed there.
-            asking = self._first_token(states) if number == len(places) - 1 else states
-            states = self._layer(states, asking, mask, place)
-        states = self._first_token(states) if not places else states
-        logits = self._head(ops.squeeze(states, _ints(1)))
-        model = Model([ops.result(logits)], list(self._inputs.values()), "classifier")
-        model.set_rt_info(self._settings.vocabulary, VOCABULARY)
-        return model
+    def token_ids(self) -> Node:
+        return self.inputs["token_ids"]
 
-    def _places(self) -> list[str]:
-        """Where the tensors of each layer are stored, in the order of computing."""
-        settings, family = self._settings, self._weights.family
-        layers_a_group = settings.layers // settings.groups
-        return [
-            family.stored_place(number // layers_a_group, inner)
-            for number in range(settings.layers)
-            for inner in range(settings.repetitions)
-        ]
+    def segment_ids(self) -> Node:
+        return self.inputs["segment_ids"]
 
-    def _attention_mask(self) -> Node:
-        padding = ops.subtract(_float(1.0), ops.convert(self._inputs["padding_mask"], "f32"))
-        return ops.unsqueeze(ops.multiply(padding, _float(_MASKED)), _ints(1, 2))
-
-    def _embed(self) -> Node:
-        settings = self._settings
-        tokens = self._inputs["token_ids"]
-        states = ops.gather(self._table(WORDS, settings.vocabulary), tokens, _int(0))
-        states = ops.add(states, ops.gather(self._table(POSITIONS, settings.positions), self._positions(), _int(0)))
-        if self._weights.family.segments:
-            kinds = ops.gather(self._table(SEGMENT_TYPES, settings.segments), self._inputs["segment_ids"], _int(0))
-            states = ops.add(states, kinds)
-        states = self._norm(states, "embeddings.LayerNorm", settings.embedding)
-        if self._weights.facts.family == "albert":
-            return self._dense(states, "encoder.embedding_hidden_mapping_in", settings.embedding, settings.hidden)
-        return states
-
-    def _positions(self) -> Node:
-        tokens = self._inputs["token_ids"]
-        if self._weights.family.folds_token_types:
-            # RoBERTa counts from the padding id + 1, and skips padding: create_position_ids_from_input_ids.
-            real = ops.convert(ops.not_equal(tokens, _int(self._settings.padding_id)), "i32")
-            return ops.add(ops.multiply(ops.cum_sum(real, _int(1)), real), _int(self._settings.padding_id))
-        length = ops.gather(ops.shape_of(tokens, "i32"), _int(1), _int(0))
+    def places(self) -> Node:
+        length = ops.gather(ops.shape_of(self.token_ids(), "i32"), _int(1), _int(0))
         return ops.unsqueeze(ops.range(_int(0), length, _int(1), "i32"), _ints(0))
 
-    def _layer(self, states: Node, asking: Node, mask: Node, place: str) -> Node:
-        """One layer for the tokens `asking`, [batch, asked, hidden], that look at all of `states`."""
-        settings, names = self._settings, self._weights.family.layer
-        attended = self._attention(states, asking, mask, place)
-        attended = self._dense(attended, f"{place}.{names.output}", settings.hidden, settings.hidden)
-        asking = self._norm(ops.add(asking, attended), f"{place}.{names.norm}", settings.hidden)
-        raised = self._dense(asking, f"{place}.{names.up}", settings.hidden, settings.intermediate)
-        raised = _ACTIVATIONS[settings.activation](raised)
-        lowered = self._dense(raised, f"{place}.{names.down}", settings.intermediate, settings.hidden)
-        return self._norm(ops.add(asking, lowered), f"{place}.{names.last_norm}", settings.hidden)
+    def places_after(self, padding_id: int) -> Node:
+        real = ops.convert(ops.not_equal(self.token_ids(), _int(padding_id)), "i32")
+        return ops.add(ops.multiply(ops.cum_sum(real, _int(1)), real), _int(padding_id))
 
-    def _attention(self, states: Node, asking: Node, mask: Node, place: str) -> Node:
-        names, hidden = self._weights.family.layer, self._settings.hidden
-        # The scores' scale is multiplied into the query's weights.
-        scale = (hidden // self._settings.heads) ** -0.5
-        query = self._heads(self._dense(asking, f"{place}.{names.query}", hidden, hidden, scale))
-        key = self._heads(self._dense(states, f"{place}.{names.key}", hidden, hidden))
-        value = self._heads(self._dense(states, f"{place}.{names.value}", hidden, hidden))
-        shares = ops.softmax(ops.add(ops.matmul(query, key, False, True), mask), -1)
-        mixed = ops.transpose(ops.matmul(shares, value, False, False), _ints(0, 2, 1, 3))
-        return ops.reshape(mixed, _ints(0, 0, hidden), True)
+    def embed(self, name: str, table: np.ndarray, indices: Node) -> Node:
+        return ops.gather(self._constant(name, table), indices, _int(0))
 
-    def _heads(self, states: Node) -> Node:
-        heads = self._settings.heads
-        split = ops.reshape(states, _ints(0, 0, heads, self._settings.hidden // heads), True)
-        return ops.transpose(split, _ints(0, 2, 1, 3))
+    def add(self, x: Node, y: Node) -> Node:
+        return ops.add(x, y)
 
-    def _first_token(self, states: Node) -> Node:
-        return ops.gather(states, _ints(0), _int(1))
+    def normalize(self, x: Node, norm: Parameters, epsilon: float, skipped: Node | None = None) -> Node:
+        summed = x if skipped is None else ops.add(x, skipped)
+        normal = ops.mvn(summed, _ints(-1), True, epsilon, "inside_sqrt")
+        return ops.add(ops.multiply(normal, self._weight(norm)), self._bias(norm))
 
-    def _head(self, state: Node) -> Node:
-        name, settings = self._weights.facts.family, self._settings
-        assert self._weights.facts.labels is not None
-        if name in _POOLERS:
-            state = ops.tanh(self._dense(state, _POOLERS[name], settings.hidden, settings.hidden))
-        else:
-            dense, step = _HEAD_STEPS[name]
-            state = step(self._dense(state, dense, settings.hidden, settings.hidden, whole_name=True))
-        last = _LAST_DENSE.get(name, "classifier")
-        return self._dense(state, last, settings.hidden, len(self._weights.facts.labels), whole_name=True)
-
-    def _dense(
-        self, x: Node, name: str, size_in: int, size_out: int, scale: float = 1.0, *, whole_name: bool = False
-    ) -> Node:
-        kernel = self._constant(f"{name}.weight", (size_out, size_in), scale, whole_name)
-        product = ops.matmul(x, kernel, False, True)
+    def dense(self, x: Node, layer: Parameters) -> Node:
+        product = ops.matmul(x, self._weight(layer), False, True)
         # ALBERT has several products of the same weights.
         self._products += 1
-        product.set_friendly_name(f"{name}#{self._products}")
-        return ops.add(product, self._constant(f"{name}.bias", (size_out,), scale, whole_name))
+        product.set_friendly_name(f"{layer.name}#{self._products}")
+        return ops.add(product, self._bias(layer))
 
-    def _norm(self, x: Node, name: str, size: int) -> Node:
-        """Layer normalization over the last axis."""
-        normal = ops.mvn(x, _ints(-1), True, self._settings.epsilon, "inside_sqrt")
-        return ops.add(
-            ops.multiply(normal, self._constant(f"{name}.weight", (size,))), self._constant(f"{name}.bias", (size,))
-        )
+    def dense_of_head(self, x: Node, layer: Parameters) -> Node:
+        return self.dense(x, layer)
 
-    def _table(self, name: str, rows: int) -> Node:
-        return self._constant(name, (rows, self._settings.embedding))
+    def attend(self, query: Node, key: Node, value: Node, heads: int) -> Node:
+        query, key, value = (_split(states, heads) for states in (query, key, value))
+        shares = ops.softmax(ops.add(ops.matmul(query, key, False, True), self._mask), -1)
+        mixed = ops.transpose(ops.matmul(shares, value, False, False), _ints(0, 2, 1, 3))
+        return ops.reshape(mixed, _ints(0, 0, -1), True)
 
-    def _constant(self, name: str, shape: tuple[int, ...], scale: float = 1.0, whole_name: bool = False) -> Node:
+    def activate(self, name: str, x: Node) -> Node:
+        return _ACTIVATIONS[name](x)
+
+    def first_token(self, x: Node) -> Node:
+        return ops.gather(x, _ints(0), _int(1))
+
+    def without_length(self, x: Node) -> Node:
+        return ops.squeeze(x, _ints(1))
+
+    def _weight(self, layer: Parameters) -> Node:
+        return self._constant(f"{layer.name}.weight", layer.weight)
+
+    def _bias(self, layer: Parameters) -> Node:
+        return self._constant(f"{layer.name}.bias", layer.bias)
+
+    def _constant(self, name: str, value: np.ndarray) -> Node:
         if name not in self._constants:
-            read = self._weights.tensor if whole_name else self._weights.encoder_tensor
-            value = read(name, shape)
-            self._constants[name] = ops.constant(np.ascontiguousarray(value * np.float32(scale), dtype=np.float32))
+            self._constants[name] = ops.constant(np.ascontiguousarray(value, dtype=np.float32))
         return self._constants[name]
+
+
+def _split(states: Node, heads: int) -> Node:
+    """States [batch, length, hidden] as [batch, heads, length, hidden / heads]."""
+    return ops.transpose(ops.reshape(states, _ints(0, 0, heads, -1), True), _ints(0, 2, 1, 3))
 
 
 def _ints(*values: int) -> Node:

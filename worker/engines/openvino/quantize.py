@@ -10,11 +10,11 @@ import openvino as ov
 
 from worker.checkpoints.families import FAMILIES
 from worker.checkpoints.tokenizer import Encoded
-from worker.engines.openvino.variants import DOWN_PROJECTIONS
+from worker.engines.cpu.variants import DOWN_PROJECTIONS, Variant
 
 
-def quantize(folder: Path, variant: str, family: str, calibration: Sequence[Encoded]) -> None:
-    """Write the int8 graph of that name beside float32.xml; seen whole or not at all."""
+def quantize(folder: Path, variant: Variant, family: str, calibration: Sequence[Encoded]) -> None:
+    """Write the variant's int8 graph beside float32.xml; seen whole or not at all."""
     import nncf
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
@@ -27,17 +27,17 @@ def quantize(folder: Path, variant: str, family: str, calibration: Sequence[Enco
         subset_size=len(calibration),
         ignored_scope=_left_out(variant, family),
     )
-    partial = folder / f".{variant}.xml"
+    whole, partial = folder / variant.graph, folder / f".{variant.graph}"
     ov.save_model(quantized, partial, compress_to_fp16=False)
     # The weights first: a graph without them would be taken for whole.
-    partial.with_suffix(".bin").rename(folder / f"{variant}.bin")
-    partial.rename(folder / f"{variant}.xml")
+    partial.with_suffix(".bin").rename(whole.with_suffix(".bin"))
+    partial.rename(whole)
 
 
-def _left_out(variant: str, family: str) -> "nncf.IgnoredScope":  # type: ignore[name-defined]  # noqa: F821
+def _left_out(variant: Variant, family: str) -> "nncf.IgnoredScope":  # type: ignore[name-defined]  # noqa: F821
     import nncf
 
-    if variant != DOWN_PROJECTIONS:
+    if variant.name != DOWN_PROJECTIONS:
         return nncf.IgnoredScope()
     return nncf.IgnoredScope(patterns=[rf".*\.{re.escape(FAMILIES[family].layer.down)}#\d+"])
 

@@ -1,6 +1,6 @@
-"""The builder of artefacts: `python -m worker.engines.openvino.build float32 CHECKPOINT FOLDER`.
+"""The builder of artefacts: `python -m worker.engines.cpu.build float32 CHECKPOINT FOLDER`.
 
-A process of its own, started by worker.engines.openvino.artefacts. Its last line on standard error says what went
+A process of its own, started by worker.engines.cpu.artefacts. Its last line on standard error says what went
 wrong. Libraries that only building needs are imported where they are used.
 """
 

@@ -1,6 +1,6 @@
 """What is built of a checkpoint for this kind of CPU, and kept: its tokenizer and a graph for each precision.
 
-ENGINES/DIGEST-BUILD/tokenizer.json, float32.xml, float32.bin ...
+ENGINES/DIGEST-BUILD/tokenizer.json, float32.xml, float32.bin, int8-dynamic.onnx ...
 
 DIGEST is the checkpoint's, BUILD that of the CPU's kind and the versions of the libraries: another CPU or an
 upgrade builds anew. Several workers that start together build once. Building runs in a process of its own, so that
@@ -22,13 +22,13 @@ import structlog
 from broker.child import run_child
 from worker.checkpoints.durable import put_in_place
 from worker.cpu import cpu_kind
-from worker.engines.openvino.build import CHECKPOINT_AT_FAULT
-from worker.engines.openvino.variants import variant_named
+from worker.engines.cpu.build import CHECKPOINT_AT_FAULT
+from worker.engines.cpu.variants import variant_named
 from worker.errors import CheckpointLoadError, EngineBuildError
 
 #: Counted up when what is built changes.
-_FORMAT = 1
-_LIBRARIES = ("openvino", "transformers", "tokenizers")
+_FORMAT = 2
+_LIBRARIES = ("openvino", "onnxruntime", "transformers", "tokenizers")
 
 log = structlog.get_logger()
 
@@ -39,13 +39,13 @@ class Artefacts:
 
     folder: Path
 
-    def graph(self, name: str) -> Path:
-        """The file of a graph."""
-        return self.folder / f"{name}.xml"
+    def graph(self, variant: str) -> Path:
+        """The file of a variant's graph. Raises KeyError for another name."""
+        return self.folder / variant_named(variant).graph
 
     def has(self, variant: str) -> bool:
         """Whether the graph of a variant is built."""
-        return self.graph(variant_named(variant).graph).exists()
+        return self.graph(variant).exists()
 
 
 def build_artefacts(engines: Path, directory: Path, digest: str) -> Artefacts:
@@ -79,10 +79,10 @@ def locked(path: Path) -> Iterator[None]:
 def _run_builder(arguments: Sequence[str], log_file: Path) -> None:
     """Run the builder to its end; its last line says what went wrong."""
     log_file.unlink(missing_ok=True)
-    code, reason = run_child([sys.executable, "-m", "worker.engines.openvino.build", *arguments], log_file)
+    code, reason = run_child([sys.executable, "-m", "worker.engines.cpu.build", *arguments], log_file)
     if code == 0:
         log_file.unlink()
         return
     if code == CHECKPOINT_AT_FAULT:
         raise CheckpointLoadError(reason)
-    raise EngineBuildError(f"the OpenVINO engine could not be built: {reason} (more in {log_file})")
+    raise EngineBuildError(f"the engine could not be built: {reason} (more in {log_file})")

@@ -1,0 +1,44 @@
+"""The ONNX Runtime engine: a graph on the cores that this process may use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from worker.engines.base import Batch, check_vocabulary
+
+#: Where a graph says how many embeddings it has.
+VOCABULARY = "reviewmill_vocabulary"
+#: What ONNX Runtime says, in errors of several kinds, when the machine has no memory left.
+_NO_MEMORY = ("Failed to allocate", "bad_alloc")
+_ERRORS_ONLY = 3
+
+
+class OnnxEngine:
+    """Inference on the CPU, in the number formats that stand in the graph."""
+
+    def __init__(self, graph: Path) -> None:
+        """Load the file of a graph."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        options.log_severity_level = _ERRORS_ONLY
+        # Shapes differ from batch to batch: what is kept for one would only add up.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._names = [one.name for one in self._session.get_inputs()]
+        self._vocabulary = int(self._session.get_modelmeta().custom_metadata_map[VOCABULARY])
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """Return float32 logits [batch, classes], rows in the order of the batch.
+
+        Raises TokenBeyondVocabulary, and MemoryError where the machine has no room for the batch.
+        """
+        check_vocabulary(batch, self._vocabulary)
+        try:
+            return self._session.run(None, {name: getattr(batch, name) for name in self._names})[0]
+        except Exception as error:  # they have no ancestor of their own
+            if not any(words in str(error) for words in _NO_MEMORY):
+                raise
+            raise MemoryError(f"no memory for {batch.token_ids.size:,} tokens in one batch") from error
