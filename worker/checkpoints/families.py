@@ -5,6 +5,7 @@ and of the heads in heads.py. The same table serves loading and saving. A family
 matched.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -73,6 +74,12 @@ class Family:
     def stored_place(self, index: int, inner: int = 0) -> str:
         """Return where the tensors of a distinct layer are stored, without the prefix."""
         return self._places(index, inner)[0]
+
+    @property
+    def down_projections(self) -> str:
+        """A regular expression for the names, without the prefix, of the feed-forward down projections."""
+        place = re.escape(self.layer_places[0]).replace(r"\{index\}", r"\d+").replace(r"\{inner\}", r"\d+")
+        return rf"{place}\.{re.escape(self.layer.down)}"
 
     def _places(self, index: int, inner: int) -> tuple[str, str]:
         stored, built = (place.format(index=index, inner=inner) for place in self.layer_places)

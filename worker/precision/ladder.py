@@ -5,6 +5,7 @@ REQUEST and ANSWER are JSON files: a Request, and a list of Rungs, the last of w
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,10 @@ from statistics import median
 import numpy as np
 
 from worker.batching import collate, cut_batches
+from worker.checkpoints.families import FAMILIES
 from worker.checkpoints.tokenizer import Encoded, Tokenizer, read_tokenizer, tokenize
 from worker.engines.base import Engine
-from worker.engines.cpu.variants import DYNAMIC_INT8, FLOAT32, LADDER, ONNX, Variant, open_variant
+from worker.engines.cpu.variants import FLOAT32, LADDER, ONNX, Variant, open_variant
 from worker.engines.openvino.engine import compute_formats
 from worker.engines.openvino.peak import measure_peak
 from worker.engines.openvino.quantize import quantize
@@ -123,7 +125,7 @@ def _to_try(request: Request) -> Iterator[tuple[Variant, Rung | None]]:
         if variant.needs == "int8" and gain < _WORTH_QUANTIZING:
             slow = f"OpenVINO's 8-bit products are no faster on this CPU, {gain:.2f} times those of float32"
             yield variant, _not_tried(variant, slow, gain)
-        elif variant == DYNAMIC_INT8 and has_bfloat16:
+        elif variant.library == ONNX and has_bfloat16:
             yield variant, _not_tried(variant, "bfloat16, which is closer to float32, is as fast on this CPU", 1.0)
         else:
             yield variant, None
@@ -151,7 +153,8 @@ def _build(request: Request, variant: Variant, graph: Path) -> None:
         from worker.checkpoints.weights import read_weights
         from worker.engines.onnx.graph import write_graph
 
-        write_graph(read_weights(Path(request.checkpoint)), graph, quantized=True)
+        left_out = FAMILIES[request.family].down_projections if variant.is_milder else "nothing"
+        write_graph(read_weights(Path(request.checkpoint)), graph, lambda name: not re.fullmatch(left_out, name))
         return
     encoded = _encode(read_tokenizer(graph.parent), request.calibration, request.max_tokens)
     quantize(graph.parent, variant, request.family, encoded)

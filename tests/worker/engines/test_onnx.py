@@ -26,7 +26,7 @@ def batch(rows: int, length: int) -> Batch:
 
 
 def graph(directory: Path, path: Path, *, quantized: bool = True) -> Path:
-    write_graph(read_weights(directory), path, quantized=quantized)
+    write_graph(read_weights(directory), path, lambda name: quantized)
     return path
 
 

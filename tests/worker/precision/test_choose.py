@@ -168,7 +168,7 @@ def test_another_library_is_not_used_where_one_is_ordered(
     run_chunk(context, make_job(context.database, model, "int8"), score_chunks)
     (decision,) = decisions(context)
     assert [rung["precision"] for rung in decision.rungs] == [decision.chosen] == ["int8"]
-    assert candidates("auto", "onnx") == ["int8-dynamic", "float32"]
+    assert candidates("auto", "onnx") == ["int8-dynamic", "int8-dynamic-but-down", "float32"]
     assert candidates("auto", "openvino") == ["int8", "int8-but-down-projections", "bfloat16", "float32"]
     # What another setting found before is found anew.
     with context.database.write() as connection:

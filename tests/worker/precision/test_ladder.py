@@ -138,9 +138,27 @@ def test_dynamic_int8_that_says_something_else_is_refused(
     monkeypatch.setattr(ladder, "compute_formats", lambda: ["float32", "int8"])
     monkeypatch.setattr(ladder, "_WORTH_IT", 0.0)
     wrong = request(built, EVERY_RUNG, checkpoint=str(changed_checkpoint(-1.0, tmp_path / "wrong")))
-    *_, refused, served = walk_down(wrong)
-    assert (refused.precision, served.precision) == ("int8-dynamic", "float32")
+    *_, refused, milder, served = walk_down(wrong)
+    assert (refused.precision, milder.precision) == ("int8-dynamic", "int8-dynamic-but-down")
     assert "sure labels change" in str(refused.refused)
+    assert "sure labels change" in str(milder.refused)
+    assert served.precision == "float32"
+
+
+def test_the_milder_dynamic_int8_leaves_the_down_projections_out(
+    built: Artefacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    for name in ("int8-dynamic", "int8-dynamic-but-down"):
+        walk_down(request(built, [name]))
+    stored = {
+        name: {one.name for one in onnx.load(built.graph(name)).graph.initializer if one.name.endswith(".int8")}
+        for name in ("int8-dynamic", "int8-dynamic-but-down")
+    }
+    down = {f"encoder.layer.{number}.output.dense.int8" for number in range(2)}
+    assert stored["int8-dynamic"] - stored["int8-dynamic-but-down"] == down
+    assert len(stored["int8-dynamic"]) == 2 * 6
 
 
 def test_dynamic_int8_gives_way_to_bfloat16(built: Artefacts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,13 +197,10 @@ def test_quantizing_leaves_the_down_projections_out_where_told(built: Artefacts)
     counts = {}
     for name in ("float32", "int8", "int8-but-down-projections"):
         graph = ov.Core().read_model(built.graph(name))
-        down = [node for node in graph.get_ops() if ".output.dense#" in node.get_friendly_name()]
-        down = [node for node in down if "attention" not in node.get_friendly_name()]
-        counts[name] = (
-            sum(node.get_type_name() == "FakeQuantize" for node in graph.get_ops()),
-            sum(node.input_value(0).get_node().get_type_name() == "FakeQuantize" for node in down),
-        )
-    assert counts["float32"] == (0, 0)
-    assert counts["int8"][1] == 2
-    assert counts["int8-but-down-projections"][1] == 0
-    assert 0 < counts["int8-but-down-projections"][0] < counts["int8"][0]
+        products = [node for node in graph.get_ops() if ".output.dense#" in node.get_friendly_name()]
+        in_int8 = [one for one in products if one.input_value(0).get_node().get_type_name() == "FakeQuantize"]
+        of_attention = sum("attention" in one.get_friendly_name() for one in in_int8)
+        counts[name] = {"attention": of_attention, "down": len(in_int8) - of_attention}
+    assert counts["float32"] == {"attention": 0, "down": 0}
+    assert counts["int8"] == {"attention": 2, "down": 2}
+    assert counts["int8-but-down-projections"] == {"attention": 2, "down": 0}

@@ -69,8 +69,8 @@ def test_what_the_null_engine_made_up_is_no_answer(
 @pytest.mark.parametrize(
     ("asked", "reusable"),
     [
-        ("auto", {"int8", "int8-but-down-projections", "int8-dynamic", "bfloat16", "float32"}),
-        ("int8", {"int8", "int8-but-down-projections", "int8-dynamic", "bfloat16", "float32"}),
+        ("auto", {"int8", "int8-but-down-projections", "int8-dynamic", "int8-dynamic-but-down", "bfloat16", "float32"}),
+        ("int8", {"int8", "int8-but-down-projections", "int8-dynamic", "int8-dynamic-but-down", "bfloat16", "float32"}),
         ("bfloat16", {"bfloat16", "float32"}),
         ("float32", {"float32"}),
     ],

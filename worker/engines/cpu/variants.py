@@ -5,29 +5,33 @@ from pathlib import Path
 
 from worker.engines.base import Engine
 
-#: What is left out of int8 in the milder of the two: the layers whose inputs have the widest range of values.
-DOWN_PROJECTIONS = "int8-but-down-projections"
 OPENVINO, ONNX = "openvino", "onnx"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A number format to serve in: its name, its graph's file, the library that runs it, what the CPU must compute."""
+    """A number format to serve in: its name, its graph's file, the library that runs it, what the CPU must compute.
+
+    The milder kind of int8 leaves out the feed-forward down projections: their inputs have the widest range of values.
+    """
 
     name: str
     graph: str
     library: str
     needs: str
+    is_milder: bool = False
 
 
 INT8 = Variant("int8", "int8.xml", OPENVINO, "int8")
 #: For CPUs without instructions for products of 8-bit numbers: OpenVINO's are slow there, ONNX Runtime's are not.
 DYNAMIC_INT8 = Variant("int8-dynamic", "int8-dynamic.onnx", ONNX, "float32")
+MILDER_DYNAMIC_INT8 = Variant("int8-dynamic-but-down", "int8-dynamic-but-down.onnx", ONNX, "float32", is_milder=True)
 #: From the boldest to the safest; the guard takes the first that it lets pass.
 LADDER = (
     INT8,
-    Variant(DOWN_PROJECTIONS, f"{DOWN_PROJECTIONS}.xml", OPENVINO, "int8"),
+    Variant("int8-but-down-projections", "int8-but-down-projections.xml", OPENVINO, "int8", is_milder=True),
     DYNAMIC_INT8,
+    MILDER_DYNAMIC_INT8,
     Variant("bfloat16", "float32.xml", OPENVINO, "bfloat16"),
 )
 FLOAT32 = Variant("float32", "float32.xml", OPENVINO, "float32")

@@ -4,7 +4,7 @@ In int8, weights are quantized here, a scale for each column; states as they com
 quantization), so nothing is calibrated. Everything between two products, and the head, stays float32.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,14 @@ _ACTIVATIONS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def write_graph(weights: Weights, path: Path, *, quantized: bool) -> None:
-    """Write the graph, quantized to int8 or in float32; seen whole or not at all.
+def write_graph(weights: Weights, path: Path, quantizes: Callable[[str], bool]) -> None:
+    """Write the graph; seen whole or not at all. `quantizes` tells of a dense layer's name whether it is to be int8.
 
     int32 [batch, length] `token_ids`, `padding_mask` and, where the family has them, `segment_ids` go in; float32
     logits [batch, classes] come out. Raises CheckpointLoadError and OSError.
     """
     names = ["token_ids", *(["segment_ids"] if weights.family.segments else []), "padding_mask"]
-    operations = _Int8Operations() if quantized else _Operations()
+    operations = _Operations(quantizes)
     logits = Forward(weights, operations).logits()
     graph = helper.make_graph(
         operations.nodes,
@@ -64,9 +64,11 @@ def write_graph(weights: Weights, path: Path, *, quantized: bool) -> None:
 class _Operations:
     """worker.engines.cpu.forward.Operations in ONNX Runtime's operations; a node is the name of what it yields."""
 
-    def __init__(self) -> None:
+    def __init__(self, quantizes: Callable[[str], bool]) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
+        self._quantizes = quantizes
+        self._quantized: dict[str, list[str]] = {}
         self._lengths: str | None = None
 
     def token_ids(self) -> str:
@@ -99,9 +101,21 @@ class _Operations:
         return self._do("SkipLayerNormalization", x, skipped, weight, bias, domain=_OWN, epsilon=epsilon)
 
     def dense(self, x: str, layer: Parameters) -> str:
+        return self._dense_int8(x, layer) if self._quantizes(layer.name) else self._dense_float32(x, layer)
+
+    def _dense_float32(self, x: str, layer: Parameters) -> str:
         # Transposed here: Gemm, which could, wants two dimensions.
         weight = self._constant(f"{layer.name}.transposed", layer.weight.T)
         return self._do("Add", self._do("MatMul", x, weight), self._bias(layer))
+
+    def _dense_int8(self, x: str, layer: Parameters) -> str:
+        states, scale, zero = self._quantize(x)
+        weight, weight_scale, weight_zero = self._quantize_weight(layer)
+        return self._do(
+            "MatMulIntegerToFloat",
+            *(states, weight, scale, weight_scale, zero, weight_zero, self._bias(layer)),
+            domain=_OWN,
+        )
 
     def dense_of_head(self, x: str, layer: Parameters) -> str:
         return self._do("Gemm", x, self._constant(f"{layer.name}.weight", layer.weight), self._bias(layer), transB=1)
@@ -122,6 +136,24 @@ class _Operations:
 
     def without_length(self, x: str) -> str:
         return self._do("Squeeze", x, self._axis(1))
+
+    def _quantize(self, x: str) -> list[str]:
+        """Once for all products of the same states: query, key and value."""
+        if x not in self._quantized:
+            parts = [f"{x} quantized", f"{x} scale", f"{x} zero"]
+            self.nodes.append(helper.make_node("DynamicQuantizeLinear", [x], parts))
+            self._quantized[x] = parts
+        return self._quantized[x]
+
+    def _quantize_weight(self, layer: Parameters) -> tuple[str, str, str]:
+        """The weights as int8 [in, out], the columns' scales float32 [out] and zeros int8 [out]."""
+        names = (f"{layer.name}.int8", f"{layer.name}.scale", f"{layer.name}.zero")
+        if names[0] not in self.constants:
+            scales = np.maximum(np.abs(layer.weight).max(axis=1), np.finfo(np.float32).tiny) / _LARGEST_WEIGHT
+            values = np.rint(layer.weight / scales[:, None]).T.astype(np.int8)
+            for name, value in zip(names, (values, scales, np.zeros(len(scales), np.int8)), strict=True):
+                self._constant(name, value)
+        return names
 
     def _bias(self, layer: Parameters) -> str:
         return self._constant(f"{layer.name}.bias", layer.bias)
@@ -144,38 +176,3 @@ class _Operations:
         output = f"{operation} {len(self.nodes)}"
         self.nodes.append(helper.make_node(operation, list(inputs), [output], domain=domain, **attributes))
         return output
-
-
-class _Int8Operations(_Operations):
-    """The same with products of 8-bit numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._quantized: dict[str, list[str]] = {}
-
-    def dense(self, x: str, layer: Parameters) -> str:
-        states, scale, zero = self._quantize(x)
-        weight, weight_scale, weight_zero = self._quantize_weight(layer)
-        return self._do(
-            "MatMulIntegerToFloat",
-            *(states, weight, scale, weight_scale, zero, weight_zero, self._bias(layer)),
-            domain=_OWN,
-        )
-
-    def _quantize(self, x: str) -> list[str]:
-        """Once for all products of the same states: query, key and value."""
-        if x not in self._quantized:
-            parts = [f"{x} quantized", f"{x} scale", f"{x} zero"]
-            self.nodes.append(helper.make_node("DynamicQuantizeLinear", [x], parts))
-            self._quantized[x] = parts
-        return self._quantized[x]
-
-    def _quantize_weight(self, layer: Parameters) -> tuple[str, str, str]:
-        """The weights as int8 [in, out], the columns' scales float32 [out] and zeros int8 [out]."""
-        names = (f"{layer.name}.int8", f"{layer.name}.scale", f"{layer.name}.zero")
-        if names[0] not in self.constants:
-            scales = np.maximum(np.abs(layer.weight).max(axis=1), np.finfo(np.float32).tiny) / _LARGEST_WEIGHT
-            values = np.rint(layer.weight / scales[:, None]).T.astype(np.int8)
-            for name, value in zip(names, (values, scales, np.zeros(len(scales), np.int8)), strict=True):
-                self._constant(name, value)
-        return names

@@ -1,7 +1,6 @@
 """An int8 graph of a float32 one, with NNCF's preset for transformers, calibrated on real reviews."""
 
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import openvino as ov
 
 from worker.checkpoints.families import FAMILIES
 from worker.checkpoints.tokenizer import Encoded
-from worker.engines.cpu.variants import DOWN_PROJECTIONS, Variant
+from worker.engines.cpu.variants import Variant
 
 
 def quantize(folder: Path, variant: Variant, family: str, calibration: Sequence[Encoded]) -> None:
@@ -37,9 +36,9 @@ def quantize(folder: Path, variant: Variant, family: str, calibration: Sequence[
 def _left_out(variant: Variant, family: str) -> "nncf.IgnoredScope":  # type: ignore[name-defined]  # noqa: F821
     import nncf
 
-    if variant.name != DOWN_PROJECTIONS:
+    if not variant.is_milder:
         return nncf.IgnoredScope()
-    return nncf.IgnoredScope(patterns=[rf".*\.{re.escape(FAMILIES[family].layer.down)}#\d+"])
+    return nncf.IgnoredScope(patterns=[rf"{FAMILIES[family].down_projections}#\d+"])
 
 
 def _example(one: Encoded, inputs: Sequence[str]) -> dict[str, np.ndarray]:
