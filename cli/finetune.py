@@ -75,7 +75,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     help="Share of the texts to test on, likewise. [default: 0.1]",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
 def command(

@@ -32,8 +32,7 @@ class LabelledText(NamedTuple):
 class Intake:
     """What a source held. Ids are kept as bare 64-bit numbers: ten million rows take 80 MB."""
 
-    source: str = ""
-
+    source: str
     review_ids: array = field(default_factory=lambda: array("q"))
     labels: list[str] = field(default_factory=list)  # one a review, of a labelled source only
     hashes: list[str] = field(default_factory=list)  # likewise

@@ -4,11 +4,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from cli.training_check import show_training_check
 from tests.samples import CHECKPOINTS
 
 Run = Callable[..., CompletedProcess[str]]
@@ -72,6 +74,24 @@ def test_a_kept_head_s_labels_and_texts_with_none_are_counted(
     with sqlite3.connect(Path(os.environ["REVIEWMILL_HOME"]) / "reviewmill.db") as database:
         stored = database.execute("SELECT job_id, label FROM examples ORDER BY job_id, review_id").fetchall()
     assert stored[4:] == [(2, "x|y"), (2, "x|y"), (2, ""), (3, "1.0"), (3, "2.5")]
+
+
+def test_the_check_has_one_order_whatever_the_database_s_and_stays_short() -> None:
+    labels = [f"label {number}" for number in range(23)]
+    counts = {label: {"test": 1, "train": 8, "validation": 0} for label in reversed(labels)}
+    data = {"rows": 210, "settled": 0, "targets": {}, "no_label": {"test": 0, "train": 2, "validation": 1}}
+    data |= {"left_out": {"ties": 1, "empty": 2}, "examples": {"test": 23, "train": 184, "validation": 0}}
+    file = StringIO()
+    show_training_check({"data": data | {"labels": counts}, "labels": labels}, file)
+    lines = [line.split() for line in file.getvalue().splitlines()]
+    assert " ".join(lines[0]) == "Data: 210 rows, 207 examples: 184 train, 0 validation, 23 test"
+    assert [" ".join(line[2:]) for line in lines[1:3]] == [
+        "2 rows without a text",
+        "1 row of a text that has as many rows with another label",
+    ]
+    assert lines[3] == ["train", "validation", "test"]
+    assert lines[4:24] == [["label", str(number), "8", "0", "1"] for number in range(20)]
+    assert [" ".join(line) for line in lines[24:]] == ["and 3 labels more", "none of them 2 1 0"]
 
 
 def test_indicator_columns_are_told_by_their_names(finetune: Callable[..., CompletedProcess[str]]) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -35,6 +35,7 @@ def test_every_label_gets_its_share_in_every_split() -> None:
     assert counts["train"] == {"a": 490, "b": 140, "c": 7, "d": 3}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), max_size=40),
     st.sampled_from([SINGLE_LABEL, MULTI_LABEL]),
