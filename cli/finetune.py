@@ -1,17 +1,26 @@
 """`reviewmill finetune`: labelled reviews in, a new model version out."""
 
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
 import click
 from celery import Celery
 
 from cli.output import json_option, notes
 from cli.run_job import run_job
+from cli.training_check import show_training_check
+from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.schema import open_database
 from producer.checkpoints import DEFAULT_BASE, find_base
 from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
 from producer.sources import open_source
+from producer.training_set import TrainingSources
 
+#: Of SOURCE, for validation and for test each, unless something else is said.
+_SHARE = 0.1
 _NAME = r"letters, digits, '.', '_' and '-'"
 
 
@@ -26,8 +35,17 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.command("finetune")
 @click.argument("source")
 @click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
-@click.option("--label", required=True, metavar="COL", help="Column with the right label.")
+@click.option(
+    "--label",
+    "labels",
+    required=True,
+    multiple=True,
+    metavar="COL",
+    help="Column with the right label. With --multi-label given several times: columns of 0 and 1, one a label.",
+)
 @click.option("--pair", metavar="COL", help="Column with a second text.")
+@click.option("--multi-label", is_flag=True, help="A text may have several labels; in one column, '|' is between them.")
+@click.option("--regression", is_flag=True, help="The label is a number, and the model tells one.")
 @click.option("--name", required=True, callback=_check_name, help="Name of the model in the registry.")
 @click.option("--base", default=DEFAULT_BASE, show_default=True, help="minilm, a directory, a model or a hub id.")
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True)
@@ -43,40 +61,86 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     type=click.FloatRange(0, 1, max_open=True),
     help="Share of activations dropped in training. [default: the base's]",
 )
+@click.option("--keep-head", is_flag=True, help="Keep the base's own head and labels; the data may have no others.")
+@click.option("--validation", metavar="SOURCE", help="Source of the validation examples, instead of a share.")
+@click.option("--test", metavar="SOURCE", help="Source of the test examples, instead of a share.")
 @click.option(
     "--validation-split",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Share of the texts that training never sees.",
+    help="Share of the texts to validate on, drawn by label; never trained on. [default: 0.1]",
+)
+@click.option(
+    "--test-split",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of the texts to test on, likewise. [default: 0.1]",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
 def command(
     source: str,
     text: str,
-    label: str,
+    labels: tuple[str, ...],
     pair: str | None,
+    multi_label: bool,
+    regression: bool,
     base: str,
     limit: int | None,
     no_wait: bool,
     as_json: bool,
-    validation_split: float,
+    validation: str | None,
+    test: str | None,
+    validation_split: float | None,
+    test_split: float | None,
     **plan: object,
 ) -> int:
     """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is)."""
-    columns = Columns(text=text, label=label, pair=pair)
-    reviews = open_source(source)
-    check_columns(reviews, columns)
+    columns = _columns(text, pair, labels, multi_label, regression)
+    shares = {
+        "validation_share": _share("validation", validation, validation_split),
+        "test_share": _share("test", test, test_split),
+    }
+    training = TrainingPlan(**shares, **plan)  # type: ignore[arg-type]
+    sources = _open(columns, {"train": source, "validation": validation, "test": test})
     database = open_database()
     checkpoint = find_base(database, base)
-    training = TrainingPlan(validation_share=validation_split, **plan)  # type: ignore[arg-type]
+    # All is read and checked before anything is started.
+    with notes.status("Reading reviews"):
+        doorway = Doorway(database, None, ProducerSettings())
+        job = doorway.prepare_finetuning(sources, columns, checkpoint, training, limit=limit)
+    show_training_check(job.params, sys.stderr)
 
     def enqueue(app: Celery | None) -> int:
-        with notes.status("Reading reviews"):
-            doorway = Doorway(database, app, ProducerSettings())
-            return doorway.enqueue_finetuning(reviews, columns, checkpoint, training, limit=limit)
+        return replace(doorway, app=app).enqueue(job)
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+
+
+def _columns(text: str, pair: str | None, labels: tuple[str, ...], multi_label: bool, regression: bool) -> Columns:
+    if multi_label and regression:
+        raise click.UsageError("--multi-label and --regression exclude each other: a label is a name or a number")
+    if len(labels) > 1 and not multi_label:
+        raise click.UsageError("several --label columns are the labels of --multi-label; add it, or name one column")
+    if len(set(labels)) < len(labels):
+        raise click.UsageError("a --label column is named twice")
+    problem_type = MULTI_LABEL if multi_label else REGRESSION if regression else SINGLE_LABEL
+    if len(labels) > 1:
+        return Columns(text=text, pair=pair, indicators=labels, problem_type=problem_type)
+    return Columns(text=text, pair=pair, label=labels[0], problem_type=problem_type)
+
+
+def _share(split: str, source: str | None, share: float | None) -> float:
+    """The share of SOURCE that serves as a split: none where the split has a source of its own."""
+    if source is None:
+        return _SHARE if share is None else share
+    if share is not None:
+        raise click.UsageError(f"--{split} and --{split}-split exclude each other: give a source or a share")
+    return 0.0
+
+
+def _open(columns: Columns, named: Mapping[str, str | None]) -> TrainingSources:
+    opened = {split: open_source(name) for split, name in named.items() if name is not None}
+    for source in opened.values():
+        check_columns(source, columns)
+    return TrainingSources(**opened)

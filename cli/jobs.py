@@ -13,6 +13,7 @@ from cli.precision import show_precisions
 from cli.run_job import run_job
 from cli.stack import running_stack
 from cli.summary import finish
+from cli.training_check import show_training_check
 from cli.trouble import show_failures, show_troubles
 from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, refused_rows, troubles
 from db.measures import measure_job
@@ -68,10 +69,13 @@ def show_command(job_id: int, as_json: bool) -> None:
         print_json({**asdict(job), **measures, **details, "advice": what_to_do})
         return
     facts = asdict(job)
-    settings = facts.pop("params")
+    settings = {name: value for name, value in facts.pop("params").items() if name != "data"}
     facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
     shares = {name: share(measures[name]) for name in ("device_busy", "padding")}
     print_facts(facts | shares | settings)
+    if "data" in job.params:
+        say("")
+        show_training_check(job.params)
     show_precisions(precisions)
     show_troubles(trouble)
     if failures:

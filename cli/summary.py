@@ -1,5 +1,6 @@
 """How a job ended, in numbers and in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from cli.output import print_json, print_table, say
@@ -51,12 +52,20 @@ def _tell(database: Database, job: JobStatus) -> None:
     elif job.kind == "score":
         _tell_scoring(database, job, facts)
     elif job.state == "done":
-        accuracy = facts["metrics"].get("validation_accuracy")
-        held_out = f", {accuracy:.1%} right on held-out reviews" if accuracy is not None else ""
-        say(f"Job {job.id} made {facts['model']} in {facts['seconds']} s{held_out}.")
+        say(f"Job {job.id} made {facts['model']} in {facts['seconds']} s{_how_good(facts['metrics'])}.")
         say(f"Score with it: reviewmill score SOURCE --text COL --model {facts['model']}")
     else:
         say(f"Job {job.id} is {job.state}.")
+
+
+def _how_good(metrics: Mapping[str, Any]) -> str:
+    """How a new version did on reviews held out: on the test ones, or else on those of validation."""
+    for split, reviews in (("test", "test"), ("validation", "held-out")):
+        if f"{split}_accuracy" in metrics:
+            return f", {metrics[f'{split}_accuracy']:.1%} right on {reviews} reviews"
+        if f"{split}_mae" in metrics:
+            return f", off by {metrics[f'{split}_mae']:.3g} on average on {reviews} reviews"
+    return ""
 
 
 def _tell_scoring(database: Database, job: JobStatus, facts: dict[str, Any]) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from db.errors import CheckpointError
 
 FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "albert")
-PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
 
 #: Every file that a tokenizer of the five families may consist of.
 TOKENIZER_FILES = (
@@ -93,6 +94,7 @@ def read_checkpoint_facts(directory: Path) -> CheckpointFacts:
     """
     config = read_config(directory)
     family = _family(directory, config)
+    _refuse_decoder(directory, config)
     weights = weights_files(directory)
     tokenizer = tokenizer_files(directory)
     classes = _class_count(directory, family, config, _tensor_shapes(weights))
@@ -141,6 +143,12 @@ def _family(directory: Path, config: Mapping[str, Any]) -> str:
             f"the families are {', '.join(FAMILIES)}"
         )
     return str(family)
+
+
+def _refuse_decoder(directory: Path, config: Mapping[str, Any]) -> None:
+    # A model of these families that reads only what stands before each token: it has the tensors of an encoder.
+    if config.get("is_decoder"):
+        raise CheckpointError(f"{directory}: is_decoder is set in config.json; only encoders classify here")
 
 
 def _describe_lacking_weights(directory: Path) -> str:
@@ -276,11 +284,11 @@ def normalise_problem_type(stated: str | None, classes: int) -> str:
     Source: TextClassificationPipeline.postprocess of transformers. Regression only when stated; multi-label
     when stated or with one class; else single-label.
     """
-    if stated == "regression":
-        return "regression"
-    if stated == "multi_label_classification" or classes == 1:
-        return "multi_label_classification"
-    return "single_label_classification"
+    if stated == REGRESSION:
+        return REGRESSION
+    if stated == MULTI_LABEL or classes == 1:
+        return MULTI_LABEL
+    return SINGLE_LABEL
 
 
 def _max_tokens(directory: Path, family: str, config: Mapping[str, Any]) -> int:

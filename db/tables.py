@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db.clock import UtcDateTime, utc_now
+from db.labels import MAX_LABEL_CHARS
 
 #: SQLite only gives automatic ids to INTEGER keys; PostgreSQL needs 64 bits for ids by the billion.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -162,7 +163,7 @@ class Prediction(Base):
     review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
     model_id: Mapped[int] = mapped_column(Id, ForeignKey("models.id"), primary_key=True)
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id"))
-    label: Mapped[str] = mapped_column(String(255))
+    label: Mapped[str] = mapped_column(String(MAX_LABEL_CHARS))
     score: Mapped[float]
     #: How sure the model is: see worker.verdicts.margins. Null for regression.
     margin: Mapped[float | None]
@@ -224,14 +225,17 @@ class Precision(Base):
 
 
 class Example(Base):
-    """One labelled review of a fine-tuning job, and the split it serves in."""
+    """One labelled review of a fine-tuning job, and the split it serves in.
+
+    The label of a multi-label job is every label of the review, joined by `|`; that of a regression a number.
+    """
 
     __tablename__ = "examples"
 
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
-    label: Mapped[str] = mapped_column(String(255))
-    split: Mapped[str] = mapped_column(String(16))  # train or validation
+    label: Mapped[str] = mapped_column(String(MAX_LABEL_CHARS))
+    split: Mapped[str] = mapped_column(String(16))  # train, validation or test
 
 
 class TrainingMetric(Base):

@@ -11,7 +11,7 @@ from db.tables import Example, Job, Review, TrainingMetric
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """A labelled text (or pair of texts)."""
+    """A labelled text (or pair of texts). The label is as `examples` keeps it."""
 
     text: str
     pair: str | None
@@ -19,7 +19,7 @@ class TrainingExample:
 
 
 def load_examples(connection: Connection, job_id: int, split: str) -> list[TrainingExample]:
-    """The job's examples of one split, `train` or `validation`, in order of review id."""
+    """The job's examples of one split, `train`, `validation` or `test`, in order of review id."""
     found = connection.execute(
         select(Review.text, Review.text_pair, Example.label)
         .join(Review, Review.id == Example.review_id)

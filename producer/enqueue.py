@@ -1,24 +1,29 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
+from typing import Any
 
 from celery import Celery
 
 from broker.doorbell import ring
 from db.database import Database
-from db.jobs import LabelledReview, NewJob, create_job
+from db.jobs import NewJob, create_job
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
 from producer.checkpoints import BaseCheckpoint
-from producer.errors import LabelError
+from producer.head import head_labels
 from producer.intake import take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
+from producer.training_check import refuse_strangers
+from producer.training_set import TrainingSources, read_training_set
+
+#: Where a job's params tell the source of each split.
+_SOURCE_PARAMS = {"train": "source", "validation": "validation_source", "test": "test_source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class TrainingPlan:
 
     `max_length` is the most tokens of a review that training reads; None means the base's own limit, which is
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
-    `validation_share` of the texts are held out.
+    `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
+    With `keep_head` the base's own head and labels are trained on.
     """
 
     name: str
@@ -37,7 +43,9 @@ class TrainingPlan:
     max_length: int | None = None
     dropout: float | None = None
     validation_share: float = 0.1
+    test_share: float = 0.1
     seed: int = 0
+    keep_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Doorway:
         params = {"source": source.name, "model": model.reference, **_named(columns)}
         if precision is not None:
             params["precision"] = precision
-        return self._enqueue(
+        return self.enqueue(
             NewJob(
                 kind="score",
                 params=params,
@@ -89,22 +97,39 @@ class Doorway:
         *,
         limit: int | None = None,
     ) -> int:
-        """Enqueue the fine-tuning of a base and return the job's id. Raises as scoring does, and LabelError."""
-        intake = take_in(self.database, source, columns, self.settings, limit)
-        examples = intake.examples(plan.validation_share)
-        labels = _labels(examples, base)
-        steps = plan.epochs * ceil(_training_count(examples) / plan.batch_size)
+        """Enqueue the fine-tuning of a base on one source and return the job's id. Raises as preparing it does."""
+        return self.enqueue(self.prepare_finetuning(TrainingSources(source), columns, base, plan, limit=limit))
+
+    def prepare_finetuning(
+        self,
+        sources: TrainingSources,
+        columns: Columns,
+        base: BaseCheckpoint,
+        plan: TrainingPlan,
+        *,
+        limit: int | None = None,
+    ) -> NewJob:
+        """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
+
+        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError and ExampleError.
+        """
+        shares = {"test": plan.test_share, "validation": plan.validation_share}
+        data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
+        labels = head_labels(data.labels, base, columns, plan.keep_head)
+        for split, texts in data.splits.items():
+            refuse_strangers(texts, columns, labels, split)
         params = {
-            "source": source.name,
+            **{_SOURCE_PARAMS[split]: source.name for split, source in sources.by_split().items()},
             "base": base.name,
             "base_directory": str(base.directory),
+            "problem_type": columns.problem_type,
             "labels": labels,
-            "steps": steps,
+            "steps": plan.epochs * ceil(len(data.splits["train"]) / plan.batch_size),
+            "data": asdict(data.check),
             **asdict(plan),
             **_named(columns),
         }
-        chunks = [intake.review_ids]
-        return self._enqueue(NewJob("finetune", params, chunks, rejected=intake.rejected, examples=examples))
+        return NewJob("finetune", params, [data.review_ids], rejected=data.rejected, examples=data.examples())
 
     def retry(self, job_id: int) -> Retried:
         """Run again what failed of a job. Raises UnknownJob and JobCancelled."""
@@ -113,7 +138,8 @@ class Doorway:
         self._ring(retried.rings)
         return retried
 
-    def _enqueue(self, new: NewJob) -> int:
+    def enqueue(self, new: NewJob) -> int:
+        """Store a job whole, ring for it, and return its id."""
         with self.database.write() as connection:
             job_id, chunk_ids = create_job(connection, new)
         self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
@@ -124,19 +150,7 @@ class Doorway:
             ring(self.app, rings)
 
 
-def _named(columns: Columns) -> dict[str, str]:
-    return {f"{name}_column": column for name, column in asdict(columns).items() if column is not None}
-
-
-def _training_count(examples: list[LabelledReview]) -> int:
-    return sum(example.split == "train" for example in examples)
-
-
-def _labels(examples: list[LabelledReview], base: BaseCheckpoint) -> list[str]:
-    """The labels to train, in the base's own order where they are its own: its head is then kept."""
-    counts = Counter(example.label for example in examples if example.split == "train")
-    if len(counts) < 2:
-        found = f"only {next(iter(counts))!r}" if counts else "none"
-        raise LabelError(f"training needs at least two labels, and the source has {found} to train on")
-    own = base.facts.labels
-    return list(own) if own and set(own) == set(counts) else sorted(counts)
+def _named(columns: Columns) -> dict[str, Any]:
+    named = {name: getattr(columns, name) for name in ("text", "id", "pair", "label")}
+    told: dict[str, Any] = {f"{name}_column": column for name, column in named.items() if column is not None}
+    return told | ({"indicator_columns": list(columns.indicators)} if columns.indicators else {})

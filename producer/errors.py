@@ -44,4 +44,8 @@ class ModelError(ProducerError):
 
 
 class LabelError(ProducerError):
-    """The labels of a fine-tuning source cannot make a classifier."""
+    """The labels of a fine-tuning source cannot make a model."""
+
+
+class ExampleError(ProducerError):
+    """The rows of a fine-tuning source cannot be learned from."""

@@ -1,27 +1,49 @@
 """From records to checked reviews: what every later stage may rely on is settled here."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from db.checkpoint import SINGLE_LABEL
 from producer.errors import ColumnError
+from producer.labels import label_reader
 from producer.sources.base import Record, Source, Unreadable
+from producer.values import Flaw, RejectedValue, is_blank, kind_of, storable
 
 #: The longest id kept, in characters; database indexes refuse much longer keys.
 MAX_ID_CHARS = 512
 #: Bytes of a text hash. At 16, billions of texts do not collide by chance.
 HASH_BYTES = 16
 
+_ReadLabel = Callable[[Mapping[str, object]], str]
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the columns to read; only the text's is required."""
+    """The names of the columns to read; only the text's is required.
+
+    Labels stand in the column `label`, or in indicator columns: of 0 and 1, one a label, whose name it bears.
+    `problem_type` (see db.checkpoint.PROBLEM_TYPES) says what a label is: one of several that exclude one another,
+    any number of them, or a number.
+    """
 
     text: str
     id: str | None = None
     pair: str | None = None
     label: str | None = None
+    indicators: tuple[str, ...] = ()
+    problem_type: str = SINGLE_LABEL
+
+    @property
+    def names(self) -> list[str]:
+        """Every column that is to be read."""
+        return [name for name in (self.text, self.id, self.pair, self.label, *self.indicators) if name is not None]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether rows must have a label."""
+        return self.label is not None or bool(self.indicators)
 
 
 class Row(NamedTuple):
@@ -42,10 +64,7 @@ class BadRow:
     row: int
     external_id: str | None
     reason: str
-
-
-class _RejectedError(Exception):
-    """A value that breaks a rule; the message is the reason."""
+    flaw: Flaw = Flaw.UNREADABLE
 
 
 def check_columns(source: Source, columns: Columns) -> None:
@@ -56,8 +75,8 @@ def check_columns(source: Source, columns: Columns) -> None:
     known = source.columns()
     if known is None:
         return
-    for name in (columns.text, columns.id, columns.pair, columns.label):
-        if name is not None and name not in known:
+    for name in columns.names:
+        if name not in known:
             raise ColumnError(name, known)
 
 
@@ -67,11 +86,12 @@ def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[R
     `max_chars` bounds the text and the pair, each, in characters. Raises SourceError when the source
     itself stops being readable.
     """
+    read_label = label_reader(columns.label, columns.indicators, columns.problem_type)
     for record in source.records():
         if isinstance(record, Unreadable):
             yield BadRow(record.row, None, record.reason)
         else:
-            yield _checked(record, columns, max_chars)
+            yield _checked(record, columns, read_label, max_chars)
 
 
 def text_hash(text: str, pair: str | None = None) -> str:
@@ -87,7 +107,7 @@ def text_hash(text: str, pair: str | None = None) -> str:
     return hashlib.blake2b(framed, digest_size=HASH_BYTES, person=b"reviewmill.pair").hexdigest()
 
 
-def _checked(record: Record, columns: Columns, max_chars: int) -> Row | BadRow:
+def _checked(record: Record, columns: Columns, read_label: _ReadLabel | None, max_chars: int) -> Row | BadRow:
     values = record.values
     external_id = None
     try:
@@ -95,62 +115,32 @@ def _checked(record: Record, columns: Columns, max_chars: int) -> Row | BadRow:
             external_id = _id(values.get(columns.id))
         text = _text(values.get(columns.text), "text", max_chars)
         pair = None if columns.pair is None else _text(values.get(columns.pair), "pair", max_chars)
-        label = None if columns.label is None else _label(values.get(columns.label))
-    except _RejectedError as rejected:
-        return BadRow(record.row, external_id, str(rejected))
+        label = None if read_label is None else read_label(values)
+    except RejectedValue as rejected:
+        return BadRow(record.row, external_id, str(rejected), rejected.flaw)
     digest = text_hash(text, pair)
     return Row(record.row, digest if external_id is None else external_id, text, pair, label, digest)
 
 
 def _text(value: object, what: str, max_chars: int) -> str:
     if value is None or value == "":
-        raise _RejectedError(f"no {what}")
+        raise RejectedValue(f"no {what}", Flaw.EMPTY)
     if not isinstance(value, str):
-        raise _RejectedError(f"the {what} is {_kind(value)}, not text")
+        raise RejectedValue(f"the {what} is {kind_of(value)}, not text", Flaw.WRONG)
     if len(value) > max_chars:
         limit = f"REVIEWMILL_MAX_REVIEW_CHARS allows {max_chars:,}"
-        raise _RejectedError(f"the {what} has {len(value):,} characters; {limit}")
+        raise RejectedValue(f"the {what} has {len(value):,} characters; {limit}")
     if value.isspace():
-        raise _RejectedError(f"the {what} is only white space")
-    return _storable(value, what)
+        raise RejectedValue(f"the {what} is only white space", Flaw.EMPTY)
+    return storable(value, what)
 
 
 def _id(value: object) -> str:
-    if value is None or (isinstance(value, str) and (not value or value.isspace())):
-        raise _RejectedError("no id")
+    if is_blank(value):
+        raise RejectedValue("no id")
     if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise _RejectedError(f"the id is {_kind(value)}; it must be text or a whole number")
+        raise RejectedValue(f"the id is {kind_of(value)}; it must be text or a whole number")
     name = value if isinstance(value, str) else str(value)
     if len(name) > MAX_ID_CHARS:
-        raise _RejectedError(f"the id has {len(name):,} characters; at most {MAX_ID_CHARS} are kept")
-    return _storable(name, "id")
-
-
-def _label(value: object) -> str:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise _RejectedError("no label")
-    if not isinstance(value, str | int):
-        raise _RejectedError(f"the label is {_kind(value)}; it must be text, a whole number, true or false")
-    return _storable(str(value), "label")
-
-
-def _storable(value: str, what: str) -> str:
-    if "\0" in value:
-        raise _RejectedError(f"the {what} holds a NUL character, which no SQL text column can store")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            where = f"half a surrogate pair at character {error.start + 1}"
-            raise _RejectedError(f"the {what} is not valid Unicode: {where}") from None
-    return value
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, list):
-        return "a list"
-    return "an object" if isinstance(value, dict) else f"a {type(value).__name__}"
+        raise RejectedValue(f"the id has {len(name):,} characters; at most {MAX_ID_CHARS} are kept")
+    return storable(name, "id")

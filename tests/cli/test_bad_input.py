@@ -1,6 +1,7 @@
 """Whatever is wrong with a command: one clear line, exit code 2, no traceback, no job."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -103,11 +104,67 @@ def test_a_server_without_tables_says_which_command_makes_them(
     no_jobs(run)
 
 
-def test_labels_that_cannot_be_learned(run: Run, tmp_path: Path) -> None:
-    one = tmp_path / "one.csv"
-    one.write_text("body,label\ngood,a\nbetter,a\n")
-    result = run("finetune", one, "--text", "body", "--label", "label", "--name", "m", "--base", BERT, "--no-wait")
-    refused(result, "two labels", "'a'")
+TWO_OF_EACH = "body,label\na,x\nb,x\nc,y\nd,y\n"
+
+
+def finetune(run: Run, source: Path, *more: object) -> CompletedProcess[str]:
+    """Without --no-wait: what cannot work is refused before a stack is started."""
+    return run("finetune", source, "--text", "body", "--label", "label", "--name", "m", "--base", BERT, *more)
+
+
+#: What is in data.csv, the options beside it, and what is said.
+HOPELESS = [
+    ("body,label\na,x\nb,x\n", [], "training needs at least two labels, and the source has only 'x' to train on"),
+    (TWO_OF_EACH + "e,z\n", [], "a label needs at least 2 different texts, and the label 'z' has fewer"),
+    (
+        TWO_OF_EACH,
+        ["--keep-head"],
+        "does not know the labels 'x', 'y'; it has the labels 'negative', 'neutral', 'p",
+    ),
+    ("body,label\na,1\nb,nan\n", ["--regression"], "line 3 of data.csv: the target is nan; it must be a finite"),
+    ("body,label\na,1\nb,1\n", ["--regression"], "the target of every text to train on is 1.0"),
+    (TWO_OF_EACH, ["--regression"], "line 2 of data.csv: the target is 'x'; it must be a finite number"),
+    (TWO_OF_EACH, ["--multi-label", "--label", "body"], "the label column 'label' holds 'x'; it must hold 0 or 1"),
+    (TWO_OF_EACH, ["--multi-label", "--label", "cost"], "no column 'cost'; the columns are 'body', 'label'"),
+    (TWO_OF_EACH, ["--label", "body"], "add it, or name one column"),
+    (TWO_OF_EACH, ["--multi-label", "--label", "label"], "a --label column is named twice"),
+    (TWO_OF_EACH, ["--multi-label", "--regression"], "--multi-label and --regression exclude each other"),
+    (TWO_OF_EACH, ["--validation-split", "0.6", "--test-split", "0.4"], "together the shares must be below 1"),
+    (TWO_OF_EACH, ["--validation", "data.csv"], "no text of data.csv is left for train"),
+    (TWO_OF_EACH, ["--test", "other.csv"], "the test source has the label 'w', which the model will not know"),
+    (TWO_OF_EACH, ["--test", "nowhere.csv"], "no such file: 'nowhere.csv'"),
+    (TWO_OF_EACH, ["--validation", "columns.csv"], "no column 'label'; the columns are 'body', 'stars'"),
+    (TWO_OF_EACH, ["--test", "other.csv", "--test-split", "0.2"], "--test and --test-split exclude each other"),
+    (TWO_OF_EACH, ["--base", "decoder"], "only encoders classify here"),
+    (TWO_OF_EACH, ["--base", "gpt"], "model_type 'gpt2' in config.json is not supported; the families are bert"),
+]
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> None:
+    """Other sources, and bases that are no encoders."""
+    (tmp_path / "other.csv").write_text("body,label\ne,w\n")
+    (tmp_path / "columns.csv").write_text("body,stars\ne,5\n")
+    for name, changed in (("decoder", {"is_decoder": True}), ("gpt", {"model_type": "gpt2"})):
+        shutil.copytree(BERT, tmp_path / name)
+        config = json.loads((BERT / "config.json").read_text())
+        (tmp_path / name / "config.json").write_text(json.dumps(config | changed))
+
+
+def test_what_cannot_be_fine_tuned(run: Run, tmp_path: Path, beside: None) -> None:
+    for content, options, said in HOPELESS:
+        (tmp_path / "data.csv").write_text(content)
+        result = finetune(run, tmp_path / "data.csv", *options)
+        refused(result, said)
+        assert "embedded stack" not in result.stderr
+    no_jobs(run)
+    assert json.loads(run("models", "list", "--json").stdout) == []
+
+
+def test_a_text_to_learn_from_that_is_none(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "data.jsonl"
+    source.write_text('{"body": "good", "label": "x"}\n{"body": 5, "label": "y"}\n')
+    refused(finetune(run, source), "line 2 of data.jsonl: the text is a number, not text")
     no_jobs(run)
 
 

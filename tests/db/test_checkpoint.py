@@ -206,6 +206,10 @@ def test_unsupported_family(copy: Copy, model_type: Any) -> None:
     refuses(copy(model_type=model_type), words + "the families are bert, distilbert, roberta, xlm-roberta, albert")
 
 
+def test_a_decoder_of_a_known_family(copy: Copy) -> None:
+    refuses(copy(is_decoder=True), "is_decoder is set in config.json; only encoders classify here")
+
+
 def test_pickled_weights_only(copy: Copy) -> None:
     directory = copy()
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")

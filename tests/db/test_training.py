@@ -1,26 +1,39 @@
 """Examples and curves of fine-tuning jobs."""
 
+import pytest
+
 from db.database import Database
 from db.jobs import LabelledReview, NewJob, create_job
+from db.labels import MAX_LABEL_CHARS
 from db.reviews import store_reviews
 from db.training import forget_metrics, latest_metrics, load_examples, store_metrics, trainings_over
 from tests.samples import SomeReview
 
 
 def test_examples_come_back_by_split(database: Database) -> None:
-    reviews = [SomeReview(str(number), f"text {number}", f"pair {number}") for number in range(3)]
+    reviews = [SomeReview(str(number), f"text {number}", f"pair {number}") for number in range(4)]
     with database.write() as connection:
         ids = store_reviews(connection, "file.csv", reviews)
-        splits = ("train", "validation", "train")
+        splits = ("train", "validation", "train", "test")
         examples = [LabelledReview(id_, f"label {id_}", split) for id_, split in zip(ids, splits, strict=True)]
         job_id, _ = create_job(connection, NewJob("finetune", {}, [ids], examples=examples))
         train = load_examples(connection, job_id, "train")
         held_out = load_examples(connection, job_id, "validation")
+        test = load_examples(connection, job_id, "test")
     assert [(one.text, one.pair, one.label) for one in train] == [
         ("text 0", "pair 0", f"label {ids[0]}"),
         ("text 2", "pair 2", f"label {ids[2]}"),
     ]
-    assert [one.text for one in held_out] == ["text 1"]
+    assert [[one.text for one in split] for split in (held_out, test)] == [["text 1"], ["text 3"]]
+
+
+@pytest.mark.parametrize("label", ["", "price|quality", repr(0.1), "é" * MAX_LABEL_CHARS])
+def test_a_label_of_any_kind_comes_back(database: Database, label: str) -> None:
+    with database.write() as connection:
+        ids = store_reviews(connection, "file.csv", [SomeReview("1", "good")])
+        new = NewJob("finetune", {}, [ids], examples=[LabelledReview(ids[0], label, "train")])
+        (example,) = load_examples(connection, create_job(connection, new)[0], "train")
+    assert example.label == label
 
 
 def test_the_curve_tells_its_newest_point(database: Database) -> None:

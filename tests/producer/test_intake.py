@@ -10,10 +10,10 @@ from db.database import Database
 from db.errors import UnknownModel
 from db.jobs import job_status, refused_rows
 from db.registry import RegisteredModel
-from db.tables import Chunk, Example, Job, Review
-from producer.checkpoints import BaseCheckpoint, add_from, find_base, find_or_add_model
-from producer.enqueue import Doorway, TrainingPlan
-from producer.errors import ColumnError, LabelError, ModelError, SourceError
+from db.tables import Chunk, Job, Review
+from producer.checkpoints import add_from, find_base, find_or_add_model
+from producer.enqueue import Doorway
+from producer.errors import ColumnError, ModelError, SourceError
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import open_source
@@ -31,11 +31,6 @@ def doorway(database: Database) -> Doorway:
 @pytest.fixture
 def model(database: Database) -> RegisteredModel:
     return find_or_add_model(database, BERT)
-
-
-@pytest.fixture
-def base(database: Database) -> BaseCheckpoint:
-    return find_base(database, BERT)
 
 
 def write(path: Path, *rows: dict[str, object]) -> str:
@@ -101,46 +96,6 @@ def test_a_job_that_breaks_while_it_is_written_is_not_there(
     spec = write(tmp_path / "r.jsonl", {"body": "good"})
     with pytest.raises(KeyboardInterrupt):
         doorway.enqueue_scoring(open_source(spec), Columns("body"), model)
-    assert counts(doorway.database) == (0, 0)
-
-
-def test_examples_keep_a_text_in_one_split(doorway: Doorway, base: BaseCheckpoint, tmp_path: Path) -> None:
-    rows = [{"body": f"text {number % 150}", "stars": number % 150 % 3, "key": number} for number in range(300)]
-    source = open_source(write(tmp_path / "r.jsonl", *rows))
-    plan = TrainingPlan("m", epochs=2, batch_size=10, validation_share=0.3)
-    job_id = doorway.enqueue_finetuning(source, Columns("body", id="key", label="stars"), base, plan)
-    with doorway.database.read() as connection:
-        job = job_status(connection, job_id)
-        splits = connection.execute(
-            select(Review.text, Example.split).join(Review, Review.id == Example.review_id).distinct()
-        ).all()
-        train = connection.scalar(select(func.count()).where(Example.split == "train"))
-    assert len(splits) == 150
-    assert 20 < sum(split == "validation" for _, split in splits) < 70
-    assert job.params["labels"] == ["0", "1", "2"]
-    assert job.params["steps"] == 2 * -(-train // 10)
-    assert job.params["name"] == "m"
-
-
-def test_labels_of_the_base_keep_their_order(doorway: Doorway, base: BaseCheckpoint, tmp_path: Path) -> None:
-    assert base.facts.labels is not None
-    rows = [{"body": f"{label} {n}", "label": label} for label in sorted(base.facts.labels) for n in range(3)]
-    source = open_source(write(tmp_path / "r.jsonl", *rows))
-    plan = TrainingPlan("m", validation_share=0)
-    job_id = doorway.enqueue_finetuning(source, Columns("body", label="label"), base, plan)
-    with doorway.database.read() as connection:
-        assert job_status(connection, job_id).params["labels"] == list(base.facts.labels)
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"), [([{"body": "good", "label": "a"}], "only 'a'"), ([{"body": "good"}], "none")]
-)
-def test_one_label_cannot_be_learned(
-    doorway: Doorway, base: BaseCheckpoint, tmp_path: Path, rows: list[dict], said: str
-) -> None:
-    source = open_source(write(tmp_path / "r.jsonl", {"body": "", "label": ""}, *rows))
-    with pytest.raises(LabelError, match=said):
-        doorway.enqueue_finetuning(source, Columns("body", label="label"), base, TrainingPlan("m", validation_share=0))
     assert counts(doorway.database) == (0, 0)
 
 

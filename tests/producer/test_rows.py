@@ -4,6 +4,7 @@ import pytest
 
 from producer.errors import ColumnError
 from producer.rows import BadRow, Columns, Row, check_columns, text_hash
+from producer.values import Flaw
 
 
 def lines(*objects: dict[str, object]) -> str:
@@ -116,27 +117,27 @@ def test_a_bad_id_is_told(reason_of, value, reason):
 
 
 def test_a_bad_text_keeps_its_good_id(rows_of):
-    assert rows_of("a.csv", "id,text\n9,\n", id="id") == [BadRow(2, "9", "no text")]
+    assert rows_of("a.csv", "id,text\n9,\n", id="id") == [BadRow(2, "9", "no text", Flaw.EMPTY)]
 
 
-@pytest.mark.parametrize(("value", "kept"), [("good", "good"), (1, "1"), (0, "0"), (False, "False")])
-def test_labels_are_kept_as_text(rows_of, value, kept):
-    content = lines({"text": "t", "stars": value})
-    assert [row.label for row in rows_of("a.jsonl", content, label="stars")] == [kept]
+def test_a_bad_label_is_told(reason_of):
+    assert reason_of({"text": "good", "label": " "}, label="label") == "no label"
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("values", "flaw"),
     [
-        (None, "no label"),
-        (" ", "no label"),
-        (4.5, "the label is a number; it must be text, a whole number, true or false"),
-        (["a"], "the label is a list; it must be text, a whole number, true or false"),
-        ("a\0", "the label holds a NUL character, which no SQL text column can store"),
+        ({"text": ""}, Flaw.EMPTY),
+        ({"text": " ", "label": "x"}, Flaw.EMPTY),
+        ({"text": 7, "label": "x"}, Flaw.WRONG),
+        ({"text": "good"}, Flaw.UNLABELLED),
+        ({"text": "good", "label": 4.5}, Flaw.WRONG),
+        ({"text": "a\0", "label": "x"}, Flaw.UNREADABLE),
     ],
 )
-def test_a_bad_label_is_told(reason_of, value, reason):
-    assert reason_of({"text": "good", "label": value}, label="label") == reason
+def test_what_is_wrong_with_a_row_is_told_apart(rows_of, values, flaw):
+    (bad,) = rows_of("a.jsonl", lines(values), label="label")
+    assert bad.flaw is flaw
 
 
 def test_a_label_column_not_asked_for_is_not_checked(rows_of):
@@ -167,6 +168,12 @@ def test_a_missing_column_names_those_there_are_and_the_closest(source_of):
     assert str(caught.value) == (
         "no column 'review_text' (did you mean 'Review_Text'?); the columns are 'id', 'Review_Text', 'stars'"
     )
+
+
+def test_indicator_columns_are_looked_for(source_of):
+    source = source_of("a.csv", "text,price\ngood,1\n")
+    with pytest.raises(ColumnError, match="no column 'service'"):
+        check_columns(source, Columns("text", indicators=("price", "service")))
 
 
 @pytest.mark.parametrize("role", ["id", "pair", "label"])

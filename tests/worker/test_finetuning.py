@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.claims import Claim
 from db.database import Database
 from db.errors import LeaseLost
 from db.jobs import LabelledReview, NewJob, cancel_job, create_job, job_status
 from db.registry import find_model, get_model, list_models
 from db.reviews import store_reviews
-from db.tables import TrainingMetric
+from db.tables import Example, Prediction, Review, TrainingMetric
 from db.training import latest_metrics, store_metrics
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.chunks import run_chunk
@@ -35,6 +36,7 @@ PLAN = {
     "max_length": 16,
     "dropout": None,
     "seed": 0,
+    "problem_type": SINGLE_LABEL,
 }
 
 
@@ -42,13 +44,13 @@ PLAN = {
 def make_job(database: Database) -> Callable[..., tuple[int, int]]:
     """A fine-tuning job of eight short texts; returns its id and its chunk's."""
 
-    def make(**changed: object) -> tuple[int, int]:
+    def make(good: str = "good", bad: str = "bad", **changed: object) -> tuple[int, int]:
         base = str(CHECKPOINTS / "bert")
         params = {**PLAN, "labels": ["bad", "good"], "base_directory": base, "steps": 60, **changed}
         reviews = [SomeReview(text, text) for text in GOOD + BAD]
         with database.write() as connection:
             ids = store_reviews(connection, "file.csv", reviews)
-            labels = ["good"] * len(GOOD) + ["bad"] * len(BAD)
+            labels = [good] * len(GOOD) + [bad] * len(BAD)
             examples = [LabelledReview(id_, label, "train") for id_, label in zip(ids, labels, strict=True)]
             examples[0] = examples[0]._replace(split="validation")
             job_id, (chunk_id,) = create_job(connection, NewJob("finetune", params, [ids], examples=examples))
@@ -73,6 +75,70 @@ def test_it_learns_and_is_registered_whole(context: WorkerContext, make_job: Cal
     assert curve["loss"] < 0.5
     assert (model.metrics["train_examples"], model.metrics["validation_accuracy"]) == (7, 1.0)
     assert [path.name for path in Path(model.path).parent.iterdir()] == [f"job-{job_id}-1"]
+
+
+def values_of(context: WorkerContext, make_chunk: Callable[..., int], *texts: str) -> tuple[str, list[dict]]:
+    """Score texts with the version that was made; return its problem type, and what it says of each."""
+    with context.database.read() as connection:
+        model = find_model(connection, "taste")
+    run_chunk(context, make_chunk(model.id, [SomeReview(text, text) for text in texts], "new.csv"), score_chunks)
+    with context.database.read() as connection:
+        said = select(Prediction.probabilities).join(Review, Review.id == Prediction.review_id)
+        by_text = {text: connection.scalar(said.where(Review.external_id == text)) for text in texts}
+    return model.problem_type, [by_text[text] for text in texts]
+
+
+def test_a_multi_label_model_tells_each_label_by_itself(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]], make_chunk: Callable[..., int]
+) -> None:
+    several = {"labels": ["film", "liked", "seen"], "problem_type": MULTI_LABEL, "dropout": 0.0}
+    job_id, chunk_id = make_job(good="liked|seen", bad="seen", **several)
+    with context.database.write() as connection:
+        tested = select(Review.id).where(Review.external_id == BAD[3]).scalar_subquery()
+        connection.execute(update(Example).where(Example.review_id == tested).values(split="test"))
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        job, metrics = job_status(connection, job_id), latest_metrics(connection, job_id)
+        assert job.state == "done", job.error
+        made = find_model(connection, "taste").metrics
+    assert {"loss", "binary_accuracy"} < set(metrics)
+    assert metrics["binary_accuracy"] > 0.8
+    assert (made["train_examples"], made["validation_examples"], made["test_examples"]) == (6, 1, 1)
+    problem_type, said = values_of(context, make_chunk, GOOD[1], BAD[0], GOOD[0], BAD[3])
+    assert problem_type == MULTI_LABEL
+    good, bad, validation, test = ({label for label, chance in one.items() if chance >= 0.5} for one in said)
+    assert (good, bad) == ({"liked", "seen"}, {"seen"})
+    assert made["validation_accuracy"] == float(validation == {"liked", "seen"})
+    assert made["test_accuracy"] == float(test == {"seen"})
+
+
+def test_a_regression_tells_a_number(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]], make_chunk: Callable[..., int]
+) -> None:
+    regression = {"labels": ["mark"], "problem_type": REGRESSION, "dropout": 0.0, "epochs": 60, "steps": 120}
+    run_chunk(context, make_job("2.0", "-1.5", **regression)[1], finetune)
+    with context.database.read() as connection:
+        assert job_status(connection, 1).error is None
+        made, metrics = find_model(connection, "taste").metrics, latest_metrics(connection, 1)
+    assert {"loss", "mean_absolute_error"} < set(metrics)
+    problem_type, (good, bad, held_out) = values_of(context, make_chunk, GOOD[1], BAD[0], GOOD[0])
+    assert problem_type == REGRESSION
+    assert (good["mark"], bad["mark"]) == (pytest.approx(2.0, abs=0.7), pytest.approx(-1.5, abs=0.7))
+    assert made["validation_mae"] == pytest.approx(abs(held_out["mark"] - 2.0), abs=1e-4)
+    assert "validation_accuracy" not in made
+
+
+def test_without_examples_held_out_nothing_is_measured(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]]
+) -> None:
+    job_id, chunk_id = make_job(epochs=1, steps=2)
+    with context.database.write() as connection:
+        connection.execute(update(Example).values(split="train"))
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        assert job_status(connection, job_id).state == "done"
+        metrics = find_model(connection, "taste").metrics
+    assert set(metrics) == {"train_examples", "training_precision", "seconds"}
 
 
 def test_its_version_scores_at_once(

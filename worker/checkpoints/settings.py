@@ -66,8 +66,6 @@ def _refuse_unsupported(config: Mapping[str, Any], settings: Settings) -> None:
     positions = config.get("position_embedding_type", "absolute")
     if positions != "absolute":
         raise CheckpointLoadError(f"position_embedding_type {positions!r} is not supported; it must be 'absolute'")
-    if config.get("is_decoder"):
-        raise CheckpointLoadError("is_decoder is set in config.json; only encoders classify here")
     if settings.activation not in ACTIVATIONS:
         raise CheckpointLoadError(
             f"the activation {settings.activation!r} is not supported; it must be one of {', '.join(ACTIVATIONS)}"

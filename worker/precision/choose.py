@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from broker.child import run_child
+from db.checkpoint import SINGLE_LABEL
 from db.database import Database
 from db.jobs import JobStatus, job_status
 from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
@@ -102,7 +103,7 @@ class PrecisionChooser:
         drawn = sample_texts(connection, job.id, self.settings.guard_texts + _CALIBRATION_TEXTS)
         # A fine-tuned model is calibrated on what it was trained on.
         trained = examples_of_model(connection, record.id, "train", _CALIBRATION_TEXTS)
-        held_out = examples_of_model(connection, record.id, "validation", self.settings.guard_texts)
+        labelled, known = self._known_labels(connection, record)
         texts = drawn[: self.settings.guard_texts]
         calibration = [(text, pair) for text, pair, _ in trained] or drawn[self.settings.guard_texts :] or texts
         return {
@@ -114,11 +115,20 @@ class PrecisionChooser:
             "token_budget": self.settings.first_token_budget,
             "texts": texts,
             "calibration": calibration,
-            "labelled": [(text, pair) for text, pair, _ in held_out],
-            "known": [record.labels.index(label) for _, _, label in held_out],
+            "labelled": labelled,
+            "known": known,
             "limits": asdict(self._limits()),
             "names": candidates(asked, self.settings.engine),
         }
+
+    def _known_labels(
+        self, connection: Connection, record: RegisteredModel
+    ) -> tuple[list[tuple[str, str | None]], list[int]]:
+        """Texts held out, and the index of each one's label; none where a text has not the one right label."""
+        if record.problem_type != SINGLE_LABEL:
+            return [], []
+        held_out = examples_of_model(connection, record.id, "validation", self.settings.guard_texts)
+        return [(text, pair) for text, pair, _ in held_out], [record.labels.index(label) for _, _, label in held_out]
 
     def _limits(self) -> Limits:
         return Limits(**{name: getattr(self.settings, f"guard_{name}") for name in Limits.__slots__})

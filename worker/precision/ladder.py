@@ -41,7 +41,10 @@ Text = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to compare on. `known` are the indices of the right labels of `labelled`, [len(labelled)]."""
+    """What to compare on. `known` are the indices of the right labels of `labelled`, [len(labelled)].
+
+    Only texts that have one right label are labelled.
+    """
 
     checkpoint: str
     folder: str
@@ -175,7 +178,7 @@ def _judge(request: Request, sample: _Sample, float32: Engine, engine: Engine, n
 
 
 def _accuracy_drop(request: Request, sample: _Sample, float32: Engine, engine: Engine) -> float | None:
-    if not request.known or sample.problem_type != "single_label_classification":
+    if not request.known:
         return None
     reference, candidate = (sample.values(one, sample.labelled)[0] for one in (float32, engine))
     return accuracy_drop(reference, candidate, np.array(request.known))

@@ -38,7 +38,7 @@ def training_data(
     padding_id: int,
     input_names: Sequence[str],
 ) -> Any:
-    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, target [batch]).
+    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, targets [batch, ...]).
 
     It starts at `first_step`, counted from 0, with the very batches that a run from the start has from there on.
     """
@@ -52,5 +52,5 @@ def training_data(
             yield {name: getattr(batch, name) for name in input_names}, targets[indices]
 
     matrix = tf.TensorSpec([None, None], tf.int32)
-    signature = (dict.fromkeys(input_names, matrix), tf.TensorSpec([None], tf.int32))
+    signature = (dict.fromkeys(input_names, matrix), tf.TensorSpec([None, *targets.shape[1:]], targets.dtype))
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)

@@ -26,7 +26,8 @@ from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.callbacks import CurveWriter, StateKeeper
 from worker.training.files import states_folder, tidy, version_folder
-from worker.training.fit import compile_classifier, encode_examples, fit_classifier, held_out_accuracy
+from worker.training.fit import compile_classifier, encode_examples, fit_classifier
+from worker.training.held_out import infer_examples, measure_values
 from worker.training.progress import Progress
 from worker.training.state import TrainingStates, fingerprint
 
@@ -82,7 +83,8 @@ def _train(
         examples = load_examples(connection, claim.job_id, "train")
     tokenizer = load_tokenizer(base)
     max_length = min(params["max_length"] or facts.max_tokens, facts.max_tokens)
-    data = encode_examples(tokenizer, examples, params["labels"], max_length, heartbeat.check)
+    problem_type = params["problem_type"]
+    data = encode_examples(tokenizer, examples, params["labels"], problem_type, max_length, heartbeat.check)
     model, precision = _new_model(base, params)
     states = _states(context, claim, facts)
     first = states.restore(model)
@@ -105,7 +107,7 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
         model = load_classifier(
             base,
             labels=params["labels"],
-            problem_type="single_label_classification",
+            problem_type=params["problem_type"],
             seed=params["seed"],
             dropout=params["dropout"],
         )
@@ -150,15 +152,22 @@ def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path, m
 def _evaluate(
     context: WorkerContext, claim: Claim, heartbeat: Heartbeat, directory: Path, max_tokens: int
 ) -> dict[str, Any]:
-    """Accuracy of the files that were saved, as they will score, on the examples held out."""
+    """How good the files that were saved are, as they will score, on each split that was held out."""
     with context.database.read() as connection:
-        held_out = load_examples(connection, claim.job_id, "validation")
-    tokenizer = load_tokenizer(directory)
-    data = encode_examples(tokenizer, held_out, claim.params["labels"], max_tokens, heartbeat.check)
-    engine = TensorFlowEngine(directory)
+        splits = {split: load_examples(connection, claim.job_id, split) for split in ("validation", "test")}
+    tokenizer, engine = load_tokenizer(directory), TensorFlowEngine(directory)
+    labels, problem_type = claim.params["labels"], claim.params["problem_type"]
     budget = context.settings.first_token_budget
-    accuracy = held_out_accuracy(engine, data, tokenizer.pad_token_id, budget, heartbeat.check)
-    return {"validation_examples": len(held_out), "validation_accuracy": accuracy}
+    metrics: dict[str, Any] = {}
+    for split, examples in splits.items():
+        if not examples:
+            continue
+        data = encode_examples(tokenizer, examples, labels, problem_type, max_tokens, heartbeat.check)
+        values = infer_examples(engine, data, problem_type, tokenizer.pad_token_id, budget, heartbeat.check)
+        measures = measure_values(values, data.targets, problem_type)
+        metrics[f"{split}_examples"] = len(examples)
+        metrics |= {f"{split}_{name}": value for name, value in measures.items()}
+    return metrics
 
 
 def _publish(

@@ -1,4 +1,4 @@
-"""Keras `fit` for a classifier, and its accuracy on held-out examples."""
+"""Keras `fit` for a classifier."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 
 from db.training import TrainingExample
 from worker.backend import keras
-from worker.batching import collate, cut_batches
 from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.tokenizer import Encoded, tokenize
-from worker.engines.base import Engine
 from worker.training.batches import training_data
 from worker.training.learning_rate import WarmUpThenDecay
+from worker.training.losses import loss_of, metrics_of
+from worker.training.targets import encode_targets
 
 _WARM_UP_SHARE = 0.1
 _WEIGHT_DECAY = 0.01
@@ -25,16 +25,17 @@ _TEXTS_AT_A_TIME = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Tokenized examples and, for each, the index of its label."""
+    """Tokenized examples and, for each, what is to be said of it."""
 
     encoded: list[Encoded]
-    targets: np.ndarray  # int32 [examples]
+    targets: np.ndarray  # [examples, ...], see worker.training.targets
 
 
 def encode_examples(
     tokenizer: Any,
     examples: Sequence[TrainingExample],
     labels: Sequence[str],
+    problem_type: str,
     max_length: int,
     check: Callable[[], None],
 ) -> Encoding:
@@ -44,8 +45,7 @@ def encode_examples(
         check()
         some = examples[start : start + _TEXTS_AT_A_TIME]
         encoded += tokenize(tokenizer, [one.text for one in some], [one.pair for one in some], max_length)
-    index = {label: at for at, label in enumerate(labels)}
-    return Encoding(encoded, np.array([index[one.label] for one in examples], np.int32))
+    return Encoding(encoded, encode_targets([one.label for one in examples], labels, problem_type))
 
 
 def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
@@ -60,9 +60,9 @@ def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     optimizer.build(model.trainable_variables)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss, metrics = loss_of(model.problem_type), metrics_of(model.problem_type)
     # Lengths differ from batch to batch, and XLA would compile each anew.
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
 
 
 def fit_classifier(
@@ -89,20 +89,3 @@ def fit_classifier(
     # One Keras epoch over all of ours keeps steps and the running figures in one line.
     steps = params["steps"] - first_step
     model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=list(callbacks))
-
-
-def held_out_accuracy(
-    engine: Engine, data: Encoding, padding_id: int, token_budget: int, check: Callable[[], None]
-) -> float | None:
-    """The share of examples whose label the engine finds, 0 to 1; None without examples.
-
-    What `check`, called before every batch, raises ends it.
-    """
-    if not data.encoded:
-        return None
-    right = 0
-    for indices in cut_batches([one.length for one in data.encoded], token_budget):
-        check()
-        logits = engine.logits(collate([data.encoded[index] for index in indices], padding_id))
-        right += int((logits.argmax(axis=1) == data.targets[indices]).sum())
-    return right / len(data.encoded)

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import select, update
 
 from db.database import Database
-from db.jobs import NewJob, create_job, job_status
+from db.jobs import LabelledReview, NewJob, create_job, job_status
 from db.precisions import ChosenPrecision, precisions_of, remember_precision
 from db.registry import RegisteredModel
 from db.reviews import store_reviews
 from db.tables import Model, Precision, Prediction
+from db.training import set_trained_model
 from tests.samples import SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
@@ -200,22 +201,40 @@ def test_another_build_is_compared_anew(context: WorkerContext, model: Registere
     assert decision.build != "an old one"
 
 
+def trained_on(context: WorkerContext, model: RegisteredModel, labels: Sequence[str]) -> None:
+    """Make it a model that was trained on texts with these labels; the last two were held out."""
+    with context.database.write() as connection:
+        reviews = [SomeReview(str(n), f"trained on {n}") for n in range(len(labels))]
+        ids = store_reviews(connection, "train.csv", reviews)
+        splits = ["train"] * (len(labels) - 2) + ["validation"] * 2
+        examples = [LabelledReview(*one) for one in zip(ids, labels, splits, strict=True)]
+        job_id, _ = create_job(connection, NewJob("finetune", {}, [ids], examples=examples))
+        set_trained_model(connection, job_id, model.id)
+        connection.execute(update(Model).values(kind="finetuned"))
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"), [("roberta-multi-label", ["price|service", "", "price", ""]), ("bert-regression", ["1.5"] * 4)]
+)
+def test_without_one_right_label_a_text_nothing_is_known(
+    context: WorkerContext, add_checkpoint: Add, searches: list[dict], name: str, labels: list[str]
+) -> None:
+    change(context, search_from=1, guard_texts=10)
+    model = add_checkpoint(name)
+    trained_on(context, model, labels)
+    run_chunk(context, make_job(context.database, model, "int8"), score_chunks)
+    (search,) = searches
+    assert (search["labelled"], search["known"]) == ([], [])
+    assert sorted(text for text, _ in search["calibration"]) == ["trained on 0", "trained on 1"]
+    with context.database.read() as connection:
+        assert job_status(connection, 2).error is None
+
+
 def test_it_is_calibrated_on_what_it_was_trained_on(
     context: WorkerContext, model: RegisteredModel, searches: list[dict]
 ) -> None:
     change(context, search_from=1, guard_texts=10)
-    from db.jobs import LabelledReview
-
-    with context.database.write() as connection:
-        ids = store_reviews(connection, "train.csv", [SomeReview(str(n), f"trained on {n}") for n in range(6)])
-        labels = [model.labels[n % 2] for n in range(6)]
-        splits = ["train"] * 4 + ["validation"] * 2
-        examples = [LabelledReview(*one) for one in zip(ids, labels, splits, strict=True)]
-        job_id, _ = create_job(connection, NewJob("finetune", {}, [ids], examples=examples))
-        from db.training import set_trained_model
-
-        set_trained_model(connection, job_id, model.id)
-        connection.execute(update(Model).values(kind="finetuned"))
+    trained_on(context, model, [model.labels[n % 2] for n in range(6)])
     run_chunk(context, make_job(context.database, model, "int8"), score_chunks)
     (search,) = searches
     assert sorted(text for text, _ in search["calibration"]) == [f"trained on {n}" for n in range(4)]
