@@ -14,7 +14,7 @@ from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
 from producer.checkpoints import BaseCheckpoint
-from producer.errors import LabelError
+from producer.errors import CalibrationError, LabelError
 from producer.intake import take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
@@ -27,7 +27,8 @@ class TrainingPlan:
 
     `max_length` is the most tokens of a review that training reads; None means the base's own limit, which is
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
-    `validation_share` of the texts are held out.
+    `validation_share` of the texts are held out. With `calibrate` a temperature is fitted on them, which the model's
+    logits are divided by.
     """
 
     name: str
@@ -38,6 +39,7 @@ class TrainingPlan:
     dropout: float | None = None
     validation_share: float = 0.1
     seed: int = 0
+    calibrate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,15 @@ class Doorway:
         *,
         limit: int | None = None,
     ) -> int:
-        """Enqueue the fine-tuning of a base and return the job's id. Raises as scoring does, and LabelError."""
+        """Enqueue the fine-tuning of a base and return the job's id.
+
+        Raises as scoring does, and LabelError and CalibrationError.
+        """
         intake = take_in(self.database, source, columns, self.settings, limit)
         examples = intake.examples(plan.validation_share)
         labels = _labels(examples, base)
+        if plan.calibrate:
+            _check_calibration(examples)
         steps = plan.epochs * ceil(_training_count(examples) / plan.batch_size)
         params = {
             "source": source.name,
@@ -126,6 +133,14 @@ class Doorway:
 
 def _named(columns: Columns) -> dict[str, str]:
     return {f"{name}_column": column for name, column in asdict(columns).items() if column is not None}
+
+
+def _check_calibration(examples: list[LabelledReview]) -> None:
+    if not any(example.split == "validation" for example in examples):
+        raise CalibrationError(
+            "--calibrate fits a temperature on held-out texts, and none of these are held out; "
+            "give a --validation-split above 0 (the default is 0.1), or more reviews"
+        )
 
 
 def _training_count(examples: list[LabelledReview]) -> int:

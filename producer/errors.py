@@ -45,3 +45,7 @@ class ModelError(ProducerError):
 
 class LabelError(ProducerError):
     """The labels of a fine-tuning source cannot make a classifier."""
+
+
+class CalibrationError(ProducerError):
+    """A model that is to be fine-tuned cannot be calibrated."""

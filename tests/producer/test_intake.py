@@ -13,7 +13,7 @@ from db.registry import RegisteredModel
 from db.tables import Chunk, Example, Job, Review
 from producer.checkpoints import BaseCheckpoint, add_from, find_base, find_or_add_model
 from producer.enqueue import Doorway, TrainingPlan
-from producer.errors import ColumnError, LabelError, ModelError, SourceError
+from producer.errors import CalibrationError, ColumnError, LabelError, ModelError, SourceError
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import open_source
@@ -142,6 +142,17 @@ def test_one_label_cannot_be_learned(
     with pytest.raises(LabelError, match=said):
         doorway.enqueue_finetuning(source, Columns("body", label="label"), base, TrainingPlan("m", validation_share=0))
     assert counts(doorway.database) == (0, 0)
+
+
+def test_nothing_is_calibrated_on_nothing(doorway: Doorway, base: BaseCheckpoint, tmp_path: Path) -> None:
+    rows = [{"body": f"text {number}", "label": number % 2} for number in range(40)]
+    source, columns = open_source(write(tmp_path / "r.jsonl", *rows)), Columns("body", label="label")
+    with pytest.raises(CalibrationError, match="none of these are held out; give a --validation-split above 0"):
+        doorway.enqueue_finetuning(source, columns, base, TrainingPlan("m", validation_share=0, calibrate=True))
+    assert counts(doorway.database) == (0, 0)
+    job_id = doorway.enqueue_finetuning(source, columns, base, TrainingPlan("m", validation_share=0.5, calibrate=True))
+    with doorway.database.read() as connection:
+        assert job_status(connection, job_id).params["calibrate"] is True
 
 
 def test_a_model_is_found_by_directory_and_then_by_name(database: Database) -> None:

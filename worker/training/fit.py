@@ -1,4 +1,4 @@
-"""Keras `fit` for a classifier, and its accuracy on held-out examples."""
+"""Keras `fit` for a classifier."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,8 @@ import numpy as np
 
 from db.training import TrainingExample
 from worker.backend import keras
-from worker.batching import collate, cut_batches
 from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.tokenizer import Encoded, tokenize
-from worker.engines.base import Engine
 from worker.training.batches import training_data
 from worker.training.learning_rate import WarmUpThenDecay
 
@@ -89,20 +87,3 @@ def fit_classifier(
     # One Keras epoch over all of ours keeps steps and the running figures in one line.
     steps = params["steps"] - first_step
     model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=list(callbacks))
-
-
-def held_out_accuracy(
-    engine: Engine, data: Encoding, padding_id: int, token_budget: int, check: Callable[[], None]
-) -> float | None:
-    """The share of examples whose label the engine finds, 0 to 1; None without examples.
-
-    What `check`, called before every batch, raises ends it.
-    """
-    if not data.encoded:
-        return None
-    right = 0
-    for indices in cut_batches([one.length for one in data.encoded], token_budget):
-        check()
-        logits = engine.logits(collate([data.encoded[index] for index in indices], padding_id))
-        right += int((logits.argmax(axis=1) == data.targets[indices]).sum())
-    return right / len(data.encoded)

@@ -1,0 +1,88 @@
+"""What a checkpoint that was just saved says of the examples that training never saw."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from db.claims import Claim
+from db.training import count_examples, load_examples
+from worker.batching import collate, cut_batches
+from worker.checkpoints.tokenizer import load_tokenizer
+from worker.context import WorkerContext
+from worker.engines.tensorflow import TensorFlowEngine
+from worker.probabilities import probabilities
+from worker.training.evaluation import calibration_error, evaluate
+from worker.training.fit import encode_examples
+from worker.training.mistakes import worst_mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Logits, float32 [examples, classes], beside what is right: targets as `evaluate` takes them."""
+
+    review_ids: list[int]
+    targets: np.ndarray
+    logits: np.ndarray
+    problem_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The examples that a job holds out, and the checkpoint to ask about them, read up to `max_tokens` tokens.
+
+    What `check`, called before every batch, raises ends the asking.
+    """
+
+    context: WorkerContext
+    claim: Claim
+    check: Callable[[], None]
+    directory: Path
+    max_tokens: int
+
+    def metrics(self, temperature: float | None) -> dict[str, Any]:
+        """The figures of an evaluation for the registry: on the split `test` where there is one, else `validation`.
+
+        Each score stands under the split's name, and under `evaluation` what is told label by label, and the worst
+        mistakes. Where the checkpoint's logits were divided by a temperature, the calibration error without that is
+        told too.
+        """
+        with self.context.database.read() as connection:
+            counts = count_examples(connection, self.claim.job_id)
+        split = "test" if counts.get("test") else "validation"
+        if not counts.get(split):
+            return {"validation_examples": 0, "validation_accuracy": None}
+        examples = {f"{name}_examples": counts[name] for name in ("validation", "test") if name in counts}
+        return examples | describe(self.answers(split), split, self.claim.params["labels"], temperature)
+
+    def answers(self, split: str) -> Answers:
+        """Infer the examples of a split that has some, in float32, in order of review id."""
+        with self.context.database.read() as connection:
+            examples = load_examples(connection, self.claim.job_id, split)
+        tokenizer = load_tokenizer(self.directory)
+        data = encode_examples(tokenizer, examples, self.claim.params["labels"], self.max_tokens, self.check)
+        engine = TensorFlowEngine(self.directory)
+        found: dict[int, np.ndarray] = {}
+        for indices in cut_batches([one.length for one in data.encoded], self.context.settings.first_token_budget):
+            self.check()
+            batch = collate([data.encoded[index] for index in indices], tokenizer.pad_token_id)
+            found.update(zip(indices, engine.logits(batch), strict=True))
+        logits = np.stack([found[index] for index in range(len(examples))])
+        return Answers([one.review_id for one in examples], data.targets, logits, engine.problem_type)
+
+
+def describe(answers: Answers, split: str, labels: list[str], temperature: float | None) -> dict[str, Any]:
+    """The scores by the split's name and their own, and `evaluation` with the rest."""
+    kind = answers.problem_type
+    values = probabilities(answers.logits, kind)
+    found = evaluate(values, answers.targets, labels, kind)
+    scores = dict(found.scores)
+    if temperature is not None:
+        scores["ece_uncalibrated"] = calibration_error(
+            probabilities(answers.logits * temperature, kind), answers.targets
+        )
+    mistakes = worst_mistakes(values, answers.targets, answers.review_ids, labels, kind)
+    evaluation = {"split": split, "labels": labels, **found.details, "mistakes": mistakes}
+    return {f"{split}_{name}": value for name, value in scores.items()} | {"evaluation": evaluation}
