@@ -24,10 +24,11 @@ from worker.checkpoints.tokenizer import load_tokenizer
 from worker.context import WorkerContext
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
+from worker.training.answers import Answers
 from worker.training.callbacks import CurveWriter, StateKeeper
 from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import compile_classifier, encode_examples, fit_classifier
-from worker.training.held_out import Answers, HeldOut
+from worker.training.held_out import HeldOut
 from worker.training.progress import Progress
 from worker.training.state import TrainingStates, fingerprint
 from worker.training.temperature import fit_temperature

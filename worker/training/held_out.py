@@ -13,20 +13,8 @@ from worker.batching import collate, cut_batches
 from worker.checkpoints.tokenizer import load_tokenizer
 from worker.context import WorkerContext
 from worker.engines.tensorflow import TensorFlowEngine
-from worker.probabilities import probabilities
-from worker.training.evaluation import calibration_error, evaluate
+from worker.training.answers import Answers, describe
 from worker.training.fit import encode_examples
-from worker.training.mistakes import worst_mistakes
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Logits, float32 [examples, classes], beside what is right: targets as `evaluate` takes them."""
-
-    review_ids: list[int]
-    targets: np.ndarray
-    logits: np.ndarray
-    problem_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +59,3 @@ class HeldOut:
             found.update(zip(indices, engine.logits(batch), strict=True))
         logits = np.stack([found[index] for index in range(len(examples))])
         return Answers([one.review_id for one in examples], data.targets, logits, engine.problem_type)
-
-
-def describe(answers: Answers, split: str, labels: list[str], temperature: float | None) -> dict[str, Any]:
-    """The scores by the split's name and their own, and `evaluation` with the rest."""
-    kind = answers.problem_type
-    values = probabilities(answers.logits, kind)
-    found = evaluate(values, answers.targets, labels, kind)
-    scores = dict(found.scores)
-    if temperature is not None:
-        scores["ece_uncalibrated"] = calibration_error(
-            probabilities(answers.logits * temperature, kind), answers.targets
-        )
-    mistakes = worst_mistakes(values, answers.targets, answers.review_ids, labels, kind)
-    evaluation = {"split": split, "labels": labels, **found.details, "mistakes": mistakes}
-    return {f"{split}_{name}": value for name, value in scores.items()} | {"evaluation": evaluation}
