@@ -51,7 +51,8 @@ def _tell(database: Database, job: JobStatus) -> None:
     elif job.kind == "score":
         _tell_scoring(database, job, facts)
     elif job.state == "done":
-        accuracy = facts["metrics"].get("validation_accuracy")
+        metrics = facts["metrics"]
+        accuracy = metrics.get("test_accuracy", metrics.get("validation_accuracy"))
         held_out = f", {accuracy:.1%} right on held-out reviews" if accuracy is not None else ""
         say(f"Job {job.id} made {facts['model']} in {facts['seconds']} s{held_out}.")
         say(f"Score with it: reviewmill score SOURCE --text COL --model {facts['model']}")
