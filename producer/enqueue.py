@@ -13,8 +13,9 @@ from db.jobs import LabelledReview, NewJob, create_job
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
+from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
-from producer.errors import CalibrationError, LabelError
+from producer.errors import LabelError
 from producer.intake import take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
@@ -99,7 +100,8 @@ class Doorway:
         examples = intake.examples(plan.validation_share)
         labels = _labels(examples, base)
         if plan.calibrate:
-            _check_calibration(examples)
+            held_out = sum(example.split == "validation" for example in examples)
+            check_calibration("single_label_classification", held_out)
         steps = plan.epochs * ceil(_training_count(examples) / plan.batch_size)
         params = {
             "source": source.name,
@@ -133,14 +135,6 @@ class Doorway:
 
 def _named(columns: Columns) -> dict[str, str]:
     return {f"{name}_column": column for name, column in asdict(columns).items() if column is not None}
-
-
-def _check_calibration(examples: list[LabelledReview]) -> None:
-    if not any(example.split == "validation" for example in examples):
-        raise CalibrationError(
-            "--calibrate fits a temperature on held-out texts, and none of these are held out; "
-            "give a --validation-split above 0 (the default is 0.1), or more reviews"
-        )
 
 
 def _training_count(examples: list[LabelledReview]) -> int:

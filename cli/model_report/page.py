@@ -13,7 +13,6 @@ from cli.output import local_time, share
 #: Each score that an evaluation may have: what a person calls it, and whether it is a share.
 _SCORES = {
     "accuracy": ("Accuracy", True),
-    "exact_match": ("All labels right", True),
     "macro_f1": ("Macro F1", True),
     "micro_f1": ("Micro F1", True),
     "ece": ("Calibration error", True),

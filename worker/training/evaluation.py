@@ -23,8 +23,8 @@ def evaluate(values: np.ndarray, targets: np.ndarray, labels: Sequence[str], pro
 
     Single-label, targets int [n]: accuracy, macro_f1 and ece (0 to 1); `per_label`, `confusion` with a row a true
     label and a column a predicted one, and the bins of the ece as `reliability`.
-    Multi-label, targets 0 or 1 [n, labels], a label given from one half on: exact_match, micro_f1 and macro_f1;
-    `per_label`.
+    Multi-label, targets 0 or 1 [n, labels], a label given from one half on: accuracy, which counts an answer as right
+    where every label is, micro_f1 and macro_f1; `per_label`.
     Regression, both [n, 1]: mae and rmse, in units of the target, and pearson_r, None where either side is constant.
 
     A precision, recall or F1 that would be 0/0 is 0. The macro F1 of a single-label problem is taken over the labels
@@ -85,7 +85,7 @@ def _multi_label(values: np.ndarray, targets: np.ndarray, labels: Sequence[str])
     answers, truth = values >= 0.5, targets.astype(bool)
     counts = (answers & truth).sum(axis=0), answers.sum(axis=0), truth.sum(axis=0)
     scores = {
-        "exact_match": float((answers == truth).all(axis=1).mean()),
+        "accuracy": float((answers == truth).all(axis=1).mean()),
         "micro_f1": float(_f1(*(one.sum() for one in counts))),
         "macro_f1": float(_f1(*counts).mean()),
     }

@@ -53,7 +53,7 @@ def test_multi_label_is_what_scikit_learn_says() -> None:
     predicted = values >= 0.5
     found = evaluate(values, targets, LABELS, MULTI)
     assert found.scores == {
-        "exact_match": pytest.approx(sklearn_metrics.accuracy_score(targets, predicted)),
+        "accuracy": pytest.approx(sklearn_metrics.accuracy_score(targets, predicted)),
         "micro_f1": pytest.approx(sklearn_metrics.f1_score(targets, predicted, average="micro")),
         "macro_f1": pytest.approx(sklearn_metrics.f1_score(targets, predicted, average="macro", zero_division=0)),
     }
