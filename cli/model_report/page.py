@@ -1,6 +1,7 @@
 """The page itself: what was gathered, put into words and figures, in a template that escapes all that it is given."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _card(facts: ModelFacts) -> dict[str, Any]:
         "Labels": ", ".join(model.labels),
         "Problem": model.problem_type.replace("_", " "),
         "Tokens read": f"{model.max_tokens:,}",
-        "Examples": ", ".join(f"{count:,} {split}" for split, count in sorted(facts.examples.items(), key=_by_count)),
+        "Examples": ", ".join(f"{count:,} {split}" for split, count in _largest_first(facts.examples)),
         "Made by job": facts.job.id,
         **{name: params.get(key) for name, key in _PARAMETERS.items()},
         "Trained in": metrics.get("training_precision"),
@@ -85,8 +86,8 @@ def _card(facts: ModelFacts) -> dict[str, Any]:
     return {name: value for name, value in card.items() if value not in (None, "")}
 
 
-def _by_count(item: tuple[str, int]) -> int:
-    return -item[1]
+def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=itemgetter(1), reverse=True)
 
 
 def _scores(metrics: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -124,7 +125,7 @@ def _confusions(evaluation: Mapping[str, Any]) -> list[tuple[int, str, str]]:
         for predicted, count in enumerate(row)
         if count and right != predicted
     ]
-    return sorted(counts, key=lambda one: -one[0])[:_SHOWN_CONFUSIONS]
+    return sorted(counts, key=itemgetter(0), reverse=True)[:_SHOWN_CONFUSIONS]
 
 
 def _words(answer: Any) -> str:
