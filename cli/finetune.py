@@ -74,6 +74,9 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     type=click.FloatRange(0, 1, max_open=True),
     help="Share of the texts to test on, likewise. [default: 0.1]",
 )
+@click.option(
+    "--calibrate", is_flag=True, help="Fit a temperature on the held-out texts, so that 0.9 is right nine times in ten."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")

@@ -1,14 +1,17 @@
 """`reviewmill models`: the registry."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
+from sqlalchemy import Connection
 
-from cli.output import json_option, notes, print_facts, print_json, print_table, say
+from cli.evaluation import show_evaluation
+from cli.output import json_option, notes, print_facts, print_json, print_table, say, written_whole
 from cli.precision import show_precisions
 from db.budgets import budgets_of
 from db.precisions import precisions_of
-from db.registry import find_model, list_models
+from db.registry import RegisteredModel, find_model, list_models
 from db.schema import open_database
 from producer.checkpoints import add_from
 
@@ -39,24 +42,46 @@ def list_command(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("model")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page (HTML) on how it was trained and where it is wrong, to be read without a network.",
+)
 @json_option
-def show_command(model: str, as_json: bool) -> None:
+def show_command(model: str, report: Path | None, as_json: bool) -> None:
     """Everything about one version: NAME (the newest), NAME@VERSION or NAME@ALIAS."""
     with open_database().read() as connection:
         found = find_model(connection, model)
         precisions = precisions_of(connection, found.id)
         budgets = budgets_of(connection, found.id)
+        if report is not None:
+            _write_report(connection, found, report)
     if as_json:
         print_json({**asdict(found), "precisions": [asdict(one) for one in precisions], "token_budgets": budgets})
         return
     facts = asdict(found)
     metrics = facts.pop("metrics")
+    evaluation = metrics.pop("evaluation", None)
     print_facts(facts | metrics)
+    if evaluation:
+        show_evaluation(evaluation)
     show_precisions(precisions)
     if budgets:
         say("\nTokens of one batch")
     for device, tokens in budgets.items():
         say(f"  {tokens:,} on {device}")
+
+
+def _write_report(connection: Connection, model: RegisteredModel, path: Path) -> None:
+    # Loaded here only: charts and templates are of no use to any other command.
+    from cli.model_report.gather import gather
+    from cli.model_report.page import make_page
+
+    page = make_page(gather(connection, model))
+    with written_whole(path) as file:
+        file.write(page)
+    notes.print(f"The report on {model.reference} is in {path}", soft_wrap=True)
 
 
 @command.command("add")

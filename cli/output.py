@@ -1,8 +1,10 @@
 """What commands print: tables and words for people, JSON documents for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -52,14 +54,32 @@ def print_table(
 
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Print names and values, one a line; what is empty is left out."""
-    for name, value in facts.items():
-        if value not in (None, "", [], {}):
-            answers.print(f"{name:22}{_fact(value)}", markup=False, soft_wrap=True)
+    shown = {name: value for name, value in facts.items() if value not in (None, "", [], {})}
+    width = max([21, *map(len, shown)])
+    for name, value in shown.items():
+        answers.print(f"{name:{width}} {_fact(value)}", markup=False, soft_wrap=True)
 
 
 def say(words: str) -> None:
     """Print a sentence of an answer; the terminal breaks it where it likes."""
     answers.print(words, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[TextIO]:
+    """A text file to write: beside its place, and renamed, so that a file of that name is always a whole one.
+
+    Raises ClickException where it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def counted(count: int, name: str) -> str:

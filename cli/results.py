@@ -2,8 +2,8 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,7 @@ from typing import Any, TextIO
 
 import click
 
-from cli.output import notes, one_line, print_table, to_json
-from db.errors import DatabaseError
+from cli.output import notes, one_line, print_table, to_json, written_whole
 from db.registry import find_model
 from db.results import Result, ResultFilter, find_results
 from db.schema import open_database
@@ -54,25 +53,8 @@ def command(
         moment = since.astimezone(UTC) if since else None
         wanted = ResultFilter(job_id=job, model_id=model_id, since=moment, limit=limit, **narrowing)
         results = find_results(connection, wanted)
-        with _opened(output) as file:
+        with written_whole(output) if output else nullcontext(sys.stdout) as file:
             _WRITERS[format_](results, file)
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
-    # Written beside its place and renamed, so that a file of that name is always a whole one.
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        partial.replace(output)
-    except OSError as error:
-        raise DatabaseError(f"{output} cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_table(results: Iterable[Result], file: TextIO) -> None:

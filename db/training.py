@@ -3,16 +3,26 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from db.jobs import FINAL_STATES
 from db.tables import Example, Job, Review, TrainingMetric
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a metric was after a step."""
+
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingExample:
     """A labelled text (or pair of texts). The label is as `examples` keeps it."""
 
+    review_id: int
     text: str
     pair: str | None
     label: str
@@ -21,12 +31,20 @@ class TrainingExample:
 def load_examples(connection: Connection, job_id: int, split: str) -> list[TrainingExample]:
     """The job's examples of one split, `train`, `validation` or `test`, in order of review id."""
     found = connection.execute(
-        select(Review.text, Review.text_pair, Example.label)
+        select(Review.id, Review.text, Review.text_pair, Example.label)
         .join(Review, Review.id == Example.review_id)
         .where(Example.job_id == job_id, Example.split == split)
         .order_by(Example.review_id)
     )
     return [TrainingExample(*row) for row in found]
+
+
+def count_examples(connection: Connection, job_id: int) -> dict[str, int]:
+    """How many examples the job has in each split that has any."""
+    found = connection.execute(
+        select(Example.split, func.count()).where(Example.job_id == job_id).group_by(Example.split)
+    )
+    return dict(found.all())
 
 
 def store_metrics(connection: Connection, job_id: int, epoch: int, step: int, values: Mapping[str, float]) -> None:
@@ -54,6 +72,21 @@ def latest_metrics(connection: Connection, job_id: int) -> dict[str, float]:
     for name, value, step, epoch in found:
         latest |= {name: value, "step": step, "epoch": epoch}
     return latest
+
+
+def load_curve(connection: Connection, job_id: int) -> list[CurvePoint]:
+    """Every point of the job's curve, in order of its steps."""
+    found = connection.execute(
+        select(TrainingMetric.step, TrainingMetric.name, TrainingMetric.value)
+        .where(TrainingMetric.job_id == job_id)
+        .order_by(TrainingMetric.step, TrainingMetric.id)
+    )
+    return [CurvePoint(*row) for row in found]
+
+
+def find_training(connection: Connection, model_id: int) -> int | None:
+    """The fine-tuning job that made the model version: the first, where others came to the same weights."""
+    return connection.scalar(select(func.min(Job.id)).where(Job.kind == "finetune", Job.model_id == model_id))
 
 
 def set_trained_model(connection: Connection, job_id: int, model_id: int) -> None:

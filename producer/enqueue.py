@@ -13,6 +13,7 @@ from db.jobs import NewJob, create_job
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
+from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
 from producer.head import head_labels
 from producer.intake import take_in
@@ -33,7 +34,8 @@ class TrainingPlan:
     `max_length` is the most tokens of a review that training reads; None means the base's own limit, which is
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
     `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
-    With `keep_head` the base's own head and labels are trained on.
+    With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
+    validation texts, which the model's logits are divided by.
     """
 
     name: str
@@ -46,6 +48,7 @@ class TrainingPlan:
     test_share: float = 0.1
     seed: int = 0
     keep_head: bool = False
+    calibrate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +114,16 @@ class Doorway:
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
-        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError and ExampleError.
+        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError and
+        CalibrationError.
         """
         shares = {"test": plan.test_share, "validation": plan.validation_share}
         data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
         labels = head_labels(data.labels, base, columns, plan.keep_head)
         for split, texts in data.splits.items():
             refuse_strangers(texts, columns, labels, split)
+        if plan.calibrate:
+            check_calibration(columns.problem_type, len(data.splits.get("validation", ())))
         params = {
             **{_SOURCE_PARAMS[split]: source.name for split, source in sources.by_split().items()},
             "base": base.name,

@@ -49,3 +49,7 @@ class LabelError(ProducerError):
 
 class ExampleError(ProducerError):
     """The rows of a fine-tuning source cannot be learned from."""
+
+
+class CalibrationError(ProducerError):
+    """A model that is to be fine-tuned cannot be calibrated."""

@@ -168,6 +168,12 @@ def test_a_text_to_learn_from_that_is_none(run: Run, tmp_path: Path) -> None:
     no_jobs(run)
 
 
+def test_a_calibration_without_held_out_texts(run: Run, reviews: Path) -> None:
+    labelled = ("finetune", reviews, "--text", "body", "--label", "stars", "--name", "m", "--base", BERT)
+    refused(run(*labelled, "--calibrate", "--validation-split", "0", "--no-wait"), "--validation-split above 0")
+    no_jobs(run)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

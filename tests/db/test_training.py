@@ -5,8 +5,20 @@ import pytest
 from db.database import Database
 from db.jobs import LabelledReview, NewJob, create_job
 from db.labels import MAX_LABEL_CHARS
+from db.registry import RegisteredModel
 from db.reviews import store_reviews
-from db.training import forget_metrics, latest_metrics, load_examples, store_metrics, trainings_over
+from db.training import (
+    CurvePoint,
+    count_examples,
+    find_training,
+    forget_metrics,
+    latest_metrics,
+    load_curve,
+    load_examples,
+    set_trained_model,
+    store_metrics,
+    trainings_over,
+)
 from tests.samples import SomeReview
 
 
@@ -20,11 +32,16 @@ def test_examples_come_back_by_split(database: Database) -> None:
         train = load_examples(connection, job_id, "train")
         held_out = load_examples(connection, job_id, "validation")
         test = load_examples(connection, job_id, "test")
+        counts = count_examples(connection, job_id)
     assert [(one.text, one.pair, one.label) for one in train] == [
         ("text 0", "pair 0", f"label {ids[0]}"),
         ("text 2", "pair 2", f"label {ids[2]}"),
     ]
-    assert [[one.text for one in split] for split in (held_out, test)] == [["text 1"], ["text 3"]]
+    assert [[(one.review_id, one.text) for one in split] for split in (held_out, test)] == [
+        [(ids[1], "text 1")],
+        [(ids[3], "text 3")],
+    ]
+    assert counts == {"train": 2, "validation": 1, "test": 1}
 
 
 @pytest.mark.parametrize("label", ["", "price|quality", repr(0.1), "é" * MAX_LABEL_CHARS])
@@ -43,6 +60,11 @@ def test_the_curve_tells_its_newest_point(database: Database) -> None:
         store_metrics(connection, job_id, 1, 5, {"loss": 0.7, "accuracy": 0.5})
         store_metrics(connection, job_id, 2, 9, {"loss": 0.4})
         assert latest_metrics(connection, job_id) == {"loss": 0.4, "accuracy": 0.5, "step": 9, "epoch": 2}
+        assert load_curve(connection, job_id) == [
+            CurvePoint(5, "loss", 0.7),
+            CurvePoint(5, "accuracy", 0.5),
+            CurvePoint(9, "loss", 0.4),
+        ]
         forget_metrics(connection, job_id, 5)
         assert latest_metrics(connection, job_id) == {"loss": 0.7, "accuracy": 0.5, "step": 5, "epoch": 1}
         forget_metrics(connection, job_id, 0)
@@ -61,3 +83,14 @@ def test_trainings_that_are_over_are_told_by_their_name(database: Database) -> N
             )
         )
         assert trainings_over(connection, "taste", [over, other, going, scoring, 99]) == {over}
+
+
+def test_a_version_tells_the_training_that_made_it(database: Database, model: RegisteredModel) -> None:
+    with database.write() as connection:
+        assert find_training(connection, model.id) is None
+        create_job(connection, NewJob("score", {}, [[]], model_id=model.id))
+        jobs = [create_job(connection, NewJob("finetune", {}, [[]]))[0] for _ in range(3)]
+        # The second came to the same weights; the third is of another model, or still going.
+        for job_id in (jobs[1], jobs[0]):
+            set_trained_model(connection, job_id, model.id)
+        assert find_training(connection, model.id) == jobs[0]

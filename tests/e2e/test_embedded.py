@@ -78,6 +78,8 @@ def test_a_model_is_fine_tuned_and_used(run: Run, tmp_path: Path) -> None:
     assert "10 rows read, 10 scored, 0 reused, 0 failed" in scored.stdout
     shown = document(run("models", "show", "stars", "--json"))
     assert (shown["labels"], shown["kind"]) == (["1", "5"], "finetuned")
+    assert run("models", "show", "stars", "--report", tmp_path / "report.html").returncode == 0
+    assert "<h1>stars@1</h1>" in (tmp_path / "report.html").read_text()
 
 
 def test_every_row_is_accounted_for(run: Run, tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ class TensorFlowEngine:
         return self._model.labels
 
     @property
+    def problem_type(self) -> str:
+        """What its logits mean, as `probabilities()` takes it."""
+        return self._model.problem_type
+
+    @property
     def traces(self) -> int:
         """How many times the model was traced: 1 after the first batch, and never more."""
         return self._run.experimental_get_tracing_count()

@@ -17,19 +17,21 @@ from db.training import forget_metrics, load_examples, set_trained_model, store_
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16
 from worker.checkpoints.durable import put_in_place
+from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.checkpoints.tokenizer import load_tokenizer
 from worker.context import WorkerContext
-from worker.engines.tensorflow import TensorFlowEngine
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
+from worker.training.answers import Answers
 from worker.training.callbacks import CurveWriter, StateKeeper
 from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import compile_classifier, encode_examples, fit_classifier
-from worker.training.held_out import infer_examples, measure_values
+from worker.training.held_out import HeldOut
 from worker.training.progress import Progress
 from worker.training.state import TrainingStates, fingerprint
+from worker.training.temperature import fit_temperature
 
 log = structlog.get_logger()
 
@@ -37,7 +39,7 @@ log = structlog.get_logger()
 def finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
     """Train, save, evaluate what was saved, and register it; go on where an earlier attempt was cut short.
 
-    A training is always claimed alone.
+    A training is always claimed alone. One that was asked to calibrate does so between saving and evaluating.
 
     Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, and OSError where the disk
     refuses the model.
@@ -61,9 +63,13 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     model, metrics = _train(context, claim, heartbeat, base, base_facts)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
+    held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens)
     try:
+        if claim.params.get("calibrate"):
+            metrics["temperature"] = _calibrate(model, held_out.answers("validation"))
+            _save(context, claim, model, base, base_facts.max_tokens)
+        metrics |= held_out.metrics(metrics.get("temperature"))
         facts = read_checkpoint_facts(directory)
-        metrics |= _evaluate(context, claim, heartbeat, directory, facts.max_tokens)
         metrics["seconds"] = round(time.monotonic() - started, 1)
         record = _publish(context, claim, directory, facts, metrics)
     except DatabaseUnreachable:
@@ -72,7 +78,8 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **metrics)
+    scores = {name: value for name, value in metrics.items() if name != "evaluation"}
+    log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **scores)
 
 
 def _train(
@@ -149,25 +156,14 @@ def _save(context: WorkerContext, claim: Claim, model: Classifier, base: Path, m
     return target
 
 
-def _evaluate(
-    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, directory: Path, max_tokens: int
-) -> dict[str, Any]:
-    """How good the files that were saved are, as they will score, on each split that was held out."""
-    with context.database.read() as connection:
-        splits = {split: load_examples(connection, claim.job_id, split) for split in ("validation", "test")}
-    tokenizer, engine = load_tokenizer(directory), TensorFlowEngine(directory)
-    labels, problem_type = claim.params["labels"], claim.params["problem_type"]
-    budget = context.settings.first_token_budget
-    metrics: dict[str, Any] = {}
-    for split, examples in splits.items():
-        if not examples:
-            continue
-        data = encode_examples(tokenizer, examples, labels, problem_type, max_tokens, heartbeat.check)
-        values = infer_examples(engine, data, problem_type, tokenizer.pad_token_id, budget, heartbeat.check)
-        measures = measure_values(values, data.targets, problem_type)
-        metrics[f"{split}_examples"] = len(examples)
-        metrics |= {f"{split}_{name}": value for name, value in measures.items()}
-    return metrics
+def _calibrate(model: Classifier, answers: Answers) -> float:
+    """Divide the model's logits by the temperature that suits these answers; return it, 1 where none does."""
+    temperature = fit_temperature(answers.logits, answers.targets)
+    if temperature is None:
+        log.warning("every example is right: no temperature", action="not_calibrated", examples=len(answers.targets))
+        return 1.0
+    divide_logits(model, temperature)
+    return temperature
 
 
 def _publish(

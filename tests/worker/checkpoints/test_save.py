@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from db.checkpoint import read_checkpoint_facts
 from db.errors import CheckpointError
 from worker.checkpoints.classifier import Classifier
+from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.errors import CheckpointSaveError
@@ -180,3 +181,16 @@ def test_labels_that_do_not_fit(
     with pytest.raises(CheckpointSaveError, match=words):
         save_checkpoint(model, checkpoints / "bert", tmp_path / "saved", labels=labels, problem_type=problem_type)
     assert not (tmp_path / "saved").exists()
+
+
+def test_divided_logits_are_saved_in_the_weights_of_the_last_layer(every_checkpoint: Path, tmp_path: Path) -> None:
+    model = load_classifier(every_checkpoint)
+    before = logits(model)
+    divide_logits(model, 2.5)
+    save_checkpoint(model, every_checkpoint, tmp_path, labels=model.labels, problem_type=model.problem_type)
+    np.testing.assert_allclose(logits(load_classifier(tmp_path)), before / 2.5, atol=1e-6)
+    saved, source = (load_file(path / "model.safetensors") for path in (tmp_path, every_checkpoint))
+    last = "classifier.out_proj" if "roberta" in model.family else "classifier"
+    changed = {name for name in saved if name.startswith("classifier") and (saved[name] != source[name]).any()}
+    assert changed <= {f"{last}.weight", f"{last}.bias"}
+    assert f"{last}.weight" in changed

@@ -1,0 +1,112 @@
+"""Charts as SVG that takes its colours from the page around it, and holds no script."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pygal
+from markupsafe import Markup
+from pygal.style import Style
+
+from db.training import CurvePoint
+
+#: A training of hours has tens of thousands of points; a chart is not this many pixels wide.
+_MOST_POINTS = 400
+#: Below this a line is too short to be seen without its dots.
+_FEW_POINTS = 20
+#: In units of the drawing, which a phone shows at some two thirds of their size.
+_WIDTH, _HEIGHT, _TEXT = 480, 300, 13
+
+_STYLE = Style(
+    background="transparent",
+    plot_background="transparent",
+    foreground="var(--quiet)",
+    foreground_strong="var(--ink)",
+    foreground_subtle="var(--line)",
+    guide_stroke_color="var(--line)",
+    major_guide_stroke_color="var(--line)",
+    colors=("var(--first)", "var(--second)"),
+    font_family="inherit",
+    label_font_size=_TEXT,
+    major_label_font_size=_TEXT,
+    legend_font_size=_TEXT,
+    title_font_size=_TEXT,
+    stroke_width="2",
+    stroke_opacity="1",
+    opacity="1",
+)
+
+
+def draw_curves(curve: Sequence[CurvePoint]) -> dict[str, Markup]:
+    """A chart over the steps for each metric, by its name; what was measured on validation beside it."""
+    lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    by_name = sorted(curve, key=lambda point: (point.name, point.step))
+    for name, points in groupby(by_name, key=lambda point: point.name):
+        where = "validation" if name.startswith("val_") else "training"
+        metric = lines.setdefault(name.removeprefix("val_"), {})
+        metric[where] = _thinned([(point.step, point.value) for point in points])
+    # The loss first: it is what was trained on.
+    return {name: _curve(name, lines[name]) for name in sorted(lines, key=lambda name: (name != "loss", name))}
+
+
+def draw_reliability(bins: Iterable[Mapping[str, float]]) -> Markup:
+    """How often answers of a probability are right, beside how often they should be; shares from 0 to 1."""
+    chart = _chart("reliability", "probability that the model gives", range=(0, 1), xrange=(0, 1))
+    chart.x_value_formatter = chart.value_formatter = lambda share: f"{share:.0%}"
+    chart.x_labels = chart.y_labels = [0, 0.25, 0.5, 0.75, 1]
+    chart.add("share that is right", [(one["confidence"], one["accuracy"]) for one in bins], dots_size=4)
+    perfect = {"stroke_style": {"dasharray": "4, 4"}, "show_dots": False}
+    chart.add("as it should be", [(0, 0), (1, 1)], **perfect)
+    return _svg(chart)
+
+
+def _curve(name: str, lines: Mapping[str, list[tuple[float, float]]]) -> Markup:
+    few = max(len(points) for points in lines.values()) <= _FEW_POINTS
+    chart = _chart(name, "step", show_dots=few, show_legend=len(lines) > 1)
+    chart.x_value_formatter = lambda step: f"{step:,.0f}"
+    chart.value_formatter = lambda value: f"{value:.3g}"
+    for where, points in lines.items():
+        chart.add(where, points)
+    return _svg(chart)
+
+
+def _chart(name: str, x_title: str, **config: Any) -> pygal.XY:
+    chart = pygal.XY(
+        style=_STYLE,
+        width=_WIDTH,
+        height=_HEIGHT,
+        margin=6,
+        margin_right=24,
+        margin_bottom=24,
+        js=[],
+        x_title=x_title,
+        min_scale=3,
+        max_scale=8,
+        legend_at_bottom=True,
+        legend_at_bottom_columns=2,
+        legend_box_size=10,
+        disable_xml_declaration=True,
+        **config,
+    )
+    # One that is given, so that the same figures make the same page.
+    chart.uuid = name
+    chart.add_xml_filter(_without_scripts)
+    return chart
+
+
+def _without_scripts(svg: Element) -> Element:
+    for parent in svg.iter():
+        for script in parent.findall("script"):
+            parent.remove(script)
+    return svg
+
+
+def _svg(chart: pygal.XY) -> Markup:
+    return Markup(chart.render(is_unicode=True))  # noqa: S704  (made of our own numbers and names)
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Every so many points, and the last one."""
+    step = -(-len(points) // _MOST_POINTS)
+    return points[:-1:step] + points[-1:]

@@ -1,0 +1,139 @@
+"""The page itself: what was gathered, put into words and figures, in a template that escapes all that it is given."""
+
+from collections.abc import Mapping
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cli.model_report.charts import draw_curves, draw_reliability
+from cli.model_report.gather import ModelFacts
+from cli.output import local_time, share
+
+#: Each score that an evaluation may have: what a person calls it, and whether it is a share.
+_SCORES = {
+    "accuracy": ("Accuracy", True),
+    "macro_f1": ("Macro F1", True),
+    "micro_f1": ("Micro F1", True),
+    "ece": ("Calibration error", True),
+    "ece_uncalibrated": ("Calibration error before scaling", True),
+    "mae": ("Mean error", False),
+    "rmse": ("Root mean square error", False),
+    "pearson_r": ("Pearson r", False),
+}
+#: Parameters of the job, by what they are called here.
+_PARAMETERS = {
+    "Reviews from": "source",
+    "Epochs": "epochs",
+    "Batch size": "batch_size",
+    "Learning rate": "learning_rate",
+    "Tokens read in training": "max_length",
+    "Dropout": "dropout",
+    "Seed": "seed",
+    "Steps": "steps",
+}
+#: Labels with which a matrix can still be read.
+_MATRIX_LABELS = 30
+_SHOWN_CONFUSIONS = 20
+
+
+def make_page(facts: ModelFacts) -> str:
+    """The report as HTML, whole in one document."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"share": share, "words": _words}
+    evaluation = facts.evaluation or {}
+    return environment.get_template("page.html").render(
+        model=facts.model,
+        created=local_time(facts.model.created_at),
+        card=_card(facts),
+        scores=_scores(facts.model.metrics, evaluation),
+        evaluation=evaluation,
+        examples=facts.model.metrics.get(f"{evaluation.get('split')}_examples"),
+        per_label=evaluation.get("per_label"),
+        confusion=_confusion(evaluation),
+        confusions=_confusions(evaluation),
+        reliability=draw_reliability(evaluation["reliability"]) if evaluation.get("reliability") else None,
+        temperature=facts.model.metrics.get("temperature"),
+        curves=draw_curves(facts.curve),
+        mistakes=facts.mistakes,
+    )
+
+
+def _card(facts: ModelFacts) -> dict[str, Any]:
+    """What the model is and how it was made; what is not known is left out."""
+    model, params, metrics = facts.model, facts.job.params, facts.model.metrics
+    card = {
+        "Base": model.base,
+        "Family": model.family,
+        "Labels": ", ".join(model.labels),
+        "Problem": model.problem_type.replace("_", " "),
+        "Tokens read": f"{model.max_tokens:,}",
+        "Examples": ", ".join(f"{count:,} {split}" for split, count in _largest_first(facts.examples)),
+        "Made by job": facts.job.id,
+        **{name: params.get(key) for name, key in _PARAMETERS.items()},
+        "Trained in": metrics.get("training_precision"),
+        "Seconds": metrics.get("seconds"),
+        "Temperature": _rounded(metrics.get("temperature")),
+        "Weights": f"{model.digest[:12]}…",
+    }
+    return {name: value for name, value in card.items() if value not in (None, "")}
+
+
+def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=itemgetter(1), reverse=True)
+
+
+def _scores(metrics: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """The scores on the split that was evaluated, in words."""
+    found = {name: metrics.get(f"{evaluation.get('split')}_{name}") for name in _SCORES}
+    return {
+        _SCORES[name][0]: share(value) if _SCORES[name][1] else f"{value:.3f}"
+        for name, value in found.items()
+        if value is not None
+    }
+
+
+def _confusion(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the matrix, each with its label and, of each cell, its count and share of the row."""
+    if not 0 < len(evaluation.get("confusion", [])) <= _MATRIX_LABELS:
+        return []
+    return [
+        {"label": label, "cells": [_cell(count, sum(row), right == at) for at, count in enumerate(row)]}
+        for right, (label, row) in enumerate(zip(evaluation["labels"], evaluation["confusion"], strict=True))
+    ]
+
+
+def _cell(count: int, support: int, is_right: bool) -> dict[str, Any]:
+    return {"count": count, "share": count / max(support, 1), "is_right": is_right}
+
+
+def _confusions(evaluation: Mapping[str, Any]) -> list[tuple[int, str, str]]:
+    """Where the matrix is too large to be shown: its largest counts off the diagonal, with the two labels."""
+    matrix, labels = evaluation.get("confusion", []), evaluation.get("labels", [])
+    if len(matrix) <= _MATRIX_LABELS:
+        return []
+    counts = [
+        (count, labels[right], labels[predicted])
+        for right, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if count and right != predicted
+    ]
+    return sorted(counts, key=itemgetter(0), reverse=True)[:_SHOWN_CONFUSIONS]
+
+
+def _words(answer: Any) -> str:
+    """A label, labels, or a number."""
+    if isinstance(answer, list):
+        return ", ".join(answer) or "no label"
+    return f"{answer:.2f}" if isinstance(answer, float) else str(answer)
+
+
+def _rounded(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3g}"
