@@ -29,6 +29,7 @@ class RegisteredModel:
     digest: str
     path: str
     metrics: dict[str, Any]
+    provenance: dict[str, Any]
     aliases: list[str]
     created_at: datetime
 
@@ -50,6 +51,7 @@ def register_model(
     kind: str,
     base: str | None = None,
     metrics: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
 ) -> RegisteredModel:
     """Register a checkpoint as the next version of `name`; the same weights again give the same version.
 
@@ -72,6 +74,7 @@ def register_model(
         "digest": facts.digest,
         "path": str(directory),
         "metrics": metrics or {},
+        "provenance": provenance or {},
         "aliases": [],
     }
     # Another process may register the same weights, or take the same version, between the look and the insert:

@@ -51,7 +51,7 @@ class Review(Base):
 
 
 class Model(Base):
-    """One immutable version of a classifier."""
+    """One immutable version of a classifier. Only its aliases ever change."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("name", "version"), Index(None, "digest"))
@@ -68,6 +68,8 @@ class Model(Base):
     digest: Mapped[str] = mapped_column(String(64))
     path: Mapped[str] = mapped_column(Text)
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: How a fine-tuned version was made: see worker.training.provenance. Empty for what was made elsewhere.
+    provenance: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     aliases: Mapped[list[Any]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=utc_now())
 

@@ -38,13 +38,13 @@ class LoadedModel:
 class LoadedModels:
     """Loads a model at its first use, once, and forgets the one unused for longest when there are too many.
 
-    A model that serves jobs in two precisions counts as two.
+    A model that serves jobs in two precisions counts as two. `device` is this device's name among all machines.
     """
 
     def __init__(self, database: Database, settings: WorkerSettings, device: str) -> None:
         self._database = database
         self._settings = settings
-        self._device = device
+        self.device = device
         self._loaded: OrderedDict[tuple[int, str], LoadedModel] = OrderedDict()
         self._precisions: OrderedDict[int, str] = OrderedDict()
         self._loading = threading.Lock()
@@ -61,12 +61,12 @@ class LoadedModels:
             return self._loaded[key]
 
     def _precision(self, model_id: int, job_id: int | None) -> str:
-        if choose_engine(self._settings.engine, self._device) == NULL:
+        if choose_engine(self._settings.engine, self.device) == NULL:
             return NULL
         if job_id is None:
             return FLOAT32.name
         if job_id not in self._precisions:
-            chooser = PrecisionChooser(self._database, self._settings, self._device)
+            chooser = PrecisionChooser(self._database, self._settings, self.device)
             self._precisions[job_id] = chooser.choose(self._record(model_id), job_id)
             while len(self._precisions) > _REMEMBERED_JOBS:
                 self._precisions.popitem(last=False)
@@ -83,10 +83,10 @@ class LoadedModels:
 
     def _load(self, model_id: int, precision: str) -> LoadedModel:
         record = self._record(model_id)
-        name = choose_engine(self._settings.engine, self._device)
+        name = choose_engine(self._settings.engine, self.device)
         about = {"model": record.reference, "engine": name, "precision": precision}
         log.info("loading model", action="model_loading", **about)
-        budget = TokenBudget(self._database, model_id, self._device, self._settings)
+        budget = TokenBudget(self._database, model_id, self.device, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
         return LoadedModel(record, tokenizer, engine, budget, precision)

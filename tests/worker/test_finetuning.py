@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 from sqlalchemy import select
 
+from db.checkpoint import read_checkpoint_facts
 from db.claims import Claim
 from db.database import Database
 from db.errors import LeaseLost
@@ -16,6 +18,7 @@ from db.reviews import store_reviews
 from db.tables import TrainingMetric
 from db.training import latest_metrics, store_metrics
 from tests.samples import CHECKPOINTS, SomeReview
+from worker.backend import keras, tf
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
@@ -73,6 +76,20 @@ def test_it_learns_and_is_registered_whole(context: WorkerContext, make_job: Cal
     assert curve["loss"] < 0.5
     assert (model.metrics["train_examples"], model.metrics["validation_accuracy"]) == (7, 1.0)
     assert [path.name for path in Path(model.path).parent.iterdir()] == [f"job-{job_id}-1"]
+
+
+def test_its_version_tells_how_it_was_made(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:
+    job_id, chunk_id = make_job(epochs=1, steps=2)
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        told = find_model(connection, "taste").provenance
+        params = job_status(connection, job_id).params
+    assert told["base_digest"] == read_checkpoint_facts(CHECKPOINTS / "bert").digest
+    assert (told["job"], told["base"], told["parameters"], told["device"]) == (job_id, "bert", params, "here/cpu")
+    assert {name: split["examples"] for name, split in told["data"]["splits"].items()} == {"train": 7, "validation": 1}
+    for library in (keras, tf, transformers):
+        assert told["libraries"][library.__name__] == library.__version__
+    assert 0 < told["seconds"] < 300
 
 
 def test_its_version_scores_at_once(
