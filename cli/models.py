@@ -6,6 +6,8 @@ import click
 
 from cli.output import json_option, notes, print_facts, print_json, print_table, say
 from cli.precision import show_precisions
+from cli.promote import command as promote_command
+from cli.provenance import show_provenance
 from db.budgets import budgets_of
 from db.precisions import precisions_of
 from db.registry import find_model, list_models
@@ -15,7 +17,10 @@ from producer.checkpoints import add_from
 
 @click.group("models")
 def command() -> None:
-    """List, show and add models."""
+    """List, show, add and promote models."""
+
+
+command.add_command(promote_command)
 
 
 @command.command("list")
@@ -29,9 +34,17 @@ def list_command(as_json: bool) -> None:
     elif not models:
         notes.print("There are no models yet; fine-tune one, or add one with `reviewmill models add`.")
     else:
-        columns = ("model", "family", "base", "tokens", "created", "labels")
+        columns = ("model", "aliases", "family", "base", "tokens", "created", "labels")
         rows = [
-            (one.reference, one.family, one.base, one.max_tokens, one.created_at, ", ".join(one.labels))
+            (
+                one.reference,
+                ", ".join(one.aliases),
+                one.family,
+                one.base,
+                one.max_tokens,
+                one.created_at,
+                ", ".join(one.labels),
+            )
             for one in models
         ]
         print_table(columns, rows, numbers=("tokens",))
@@ -50,8 +63,9 @@ def show_command(model: str, as_json: bool) -> None:
         print_json({**asdict(found), "precisions": [asdict(one) for one in precisions], "token_budgets": budgets})
         return
     facts = asdict(found)
-    metrics = facts.pop("metrics")
+    metrics, provenance = facts.pop("metrics"), facts.pop("provenance")
     print_facts(facts | metrics)
+    show_provenance(provenance)
     show_precisions(precisions)
     if budgets:
         say("\nTokens of one batch")
