@@ -15,7 +15,8 @@ from typing import Any
 from db.errors import CheckpointError
 
 FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "albert")
-PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
 
 #: Every file that a tokenizer of the five families may consist of.
 TOKENIZER_FILES = (
