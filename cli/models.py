@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import click
 
+from cli.diff import command as diff_command
 from cli.output import json_option, notes, print_facts, print_json, print_table, say
 from cli.precision import show_precisions
 from cli.promote import command as promote_command
@@ -17,10 +18,11 @@ from producer.checkpoints import add_from
 
 @click.group("models")
 def command() -> None:
-    """List, show, add and promote models."""
+    """List, show, add, promote and compare models."""
 
 
 command.add_command(promote_command)
+command.add_command(diff_command)
 
 
 @command.command("list")

@@ -1,7 +1,7 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 
@@ -15,7 +15,7 @@ from db.retry import Retried, retry_job
 from db.rings import Ring
 from producer.checkpoints import BaseCheckpoint
 from producer.errors import LabelError
-from producer.intake import take_in
+from producer.intake import Intake, take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
@@ -57,22 +57,32 @@ class Doorway:
         columns: Columns,
         model: RegisteredModel,
         *,
+        asked: str | None = None,
         priority: str = "normal",
         precision: str | None = None,
         limit: int | None = None,
     ) -> int:
         """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
 
-        Without a precision, the setting of each worker decides.
+        `asked` is the reference that the model was found by: the job is done by this version wherever an alias
+        moves meanwhile. Without a precision, the setting of each worker decides.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
-        params = {"source": source.name, "model": model.reference, **_named(columns)}
+        params = {"source": source.name, **named_columns(columns)}
+        if asked is not None:
+            params["model_as_asked"] = asked
         if precision is not None:
             params["precision"] = precision
+        return self.enqueue_taken(intake, params, model, priority)
+
+    def enqueue_taken(
+        self, intake: Intake, params: Mapping[str, str], model: RegisteredModel, priority: str = "normal"
+    ) -> int:
+        """Enqueue the scoring of reviews that were taken in before, and return the job's id."""
         return self._enqueue(
             NewJob(
                 kind="score",
-                params=params,
+                params={**params, "model": model.reference},
                 chunks=intake.chunks(self.settings.chunk_size),
                 model_id=model.id,
                 priority=priority,
@@ -101,7 +111,7 @@ class Doorway:
             "labels": labels,
             "steps": steps,
             **asdict(plan),
-            **_named(columns),
+            **named_columns(columns),
         }
         chunks = [intake.review_ids]
         return self._enqueue(NewJob("finetune", params, chunks, rejected=intake.rejected, examples=examples))
@@ -124,7 +134,8 @@ class Doorway:
             ring(self.app, rings)
 
 
-def _named(columns: Columns) -> dict[str, str]:
+def named_columns(columns: Columns) -> dict[str, str]:
+    """The columns that were read, as a job keeps them."""
     return {f"{name}_column": column for name, column in asdict(columns).items() if column is not None}
 
 
