@@ -229,6 +229,7 @@ class Example(Base):
     """One labelled review of a fine-tuning job, and the split it serves in."""
 
     __tablename__ = "examples"
+    __table_args__ = (Index(None, "review_id"),)
 
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
