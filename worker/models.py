@@ -7,13 +7,14 @@ from pathlib import Path
 
 import structlog
 
+from db.checkpoint import read_checkpoint_facts
 from db.database import Database
 from db.registry import RegisteredModel, get_model
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine
 from worker.engines.cpu.variants import FLOAT32
-from worker.errors import ModelMissing
+from worker.errors import ModelChanged, ModelMissing
 from worker.memory import TokenBudget
 from worker.precision.choose import PrecisionChooser
 from worker.settings import WorkerSettings
@@ -50,8 +51,10 @@ class LoadedModels:
         self._loading = threading.Lock()
 
     def get(self, model_id: int, job_id: int | None = None) -> LoadedModel:
-        """The model, loaded, in the precision that serves the job. Raises ModelMissing and other WorkerErrors."""
+        """The model, loaded, in the precision that serves the job. Raises ModelMissing, ModelChanged and others."""
         with self._loading:
+            if not any(model_id == loaded for loaded, _ in self._loaded):
+                _check_unchanged(self._record(model_id))
             key = (model_id, self._precision(model_id, job_id))
             if key not in self._loaded:
                 self._loaded[key] = self._load(*key)
@@ -90,3 +93,12 @@ class LoadedModels:
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
         return LoadedModel(record, tokenizer, engine, budget, precision)
+
+
+def _check_unchanged(record: RegisteredModel) -> None:
+    # A version answers for good as it did when it was registered: what others made of its files is another one.
+    if read_checkpoint_facts(Path(record.path)).digest != record.digest:
+        raise ModelChanged(
+            f"the files of {record.reference} in {record.path} are no longer those that were registered; put them "
+            f"back, or register them as a new version: reviewmill models add {record.path} --name {record.name}"
+        )
