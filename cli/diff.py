@@ -57,7 +57,7 @@ def command(
         with notes.status("Reading reviews"):
             settings = ProducerSettings()
             compared = compared_of_source(database, reviews, Columns(**columns), _possible(models[0]), settings, limit)
-    jobs = _score(database, compared, models)
+    jobs = _score(database, compared, models, (first, second))
     if jobs[-1].state != "done":
         return finish(database, jobs[-1], as_json)
     _tell(database, compared, models, jobs, as_json)
@@ -74,14 +74,14 @@ def _check_options(source: str | None, job: int | None, reading: dict[str, Any])
         raise click.UsageError(f"{given[0]} goes with --source; a job's reviews are taken as it read them")
 
 
-def _score(database: Database, compared: Compared, models: Models) -> list[JobStatus]:
+def _score(database: Database, compared: Compared, models: Models, asked: tuple[str, str]) -> list[JobStatus]:
     """The jobs, ended, that scored the reviews with each model; fewer where one did not succeed."""
     jobs: list[JobStatus] = []
     with running_stack() as app:
         doorway = Doorway(database, app, ProducerSettings())
         # One after the other: each has the devices to itself, so that its speed is its own.
-        for model in models:
-            jobs.append(follow_job(database, compared.scored_by(model, doorway)))
+        for model, reference in zip(models, asked, strict=True):
+            jobs.append(follow_job(database, compared.scored_by(model, doorway, reference)))
             if jobs[-1].state != "done":
                 break
     return jobs

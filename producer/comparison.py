@@ -33,11 +33,14 @@ class Compared:
     labels: dict[int, str] = field(default_factory=dict)
     job: JobStatus | None = None
 
-    def scored_by(self, model: RegisteredModel, doorway: Doorway) -> int:
-        """The id of a job that scores them with the model: the job they are of, where it does that, or a new one."""
+    def scored_by(self, model: RegisteredModel, doorway: Doorway, asked: str | None = None) -> int:
+        """The id of a job that scores them with the model: the job they are of, where it does that, or a new one.
+
+        A new one keeps the reference that the model was `asked` for by.
+        """
         if self.job is not None and self.job.kind == "score" and self.job.model_id == model.id:
             return self.job.id
-        return doorway.enqueue_taken(self.intake, self.params, model)
+        return doorway.enqueue_taken(self.intake, self.params, model, asked=asked)
 
 
 def compared_of_source(

@@ -64,25 +64,33 @@ class Doorway:
     ) -> int:
         """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
 
-        `asked` is the reference that the model was found by: the job is done by this version wherever an alias
-        moves meanwhile. Without a precision, the setting of each worker decides.
+        `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
+        worker decides.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
         params = {"source": source.name, **named_columns(columns)}
-        if asked is not None:
-            params["model_as_asked"] = asked
         if precision is not None:
             params["precision"] = precision
-        return self.enqueue_taken(intake, params, model, priority)
+        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority)
 
     def enqueue_taken(
-        self, intake: Intake, params: Mapping[str, str], model: RegisteredModel, priority: str = "normal"
+        self,
+        intake: Intake,
+        params: Mapping[str, str],
+        model: RegisteredModel,
+        *,
+        asked: str | None = None,
+        priority: str = "normal",
     ) -> int:
-        """Enqueue the scoring of reviews that were taken in before, and return the job's id."""
+        """Enqueue the scoring of reviews that were taken in before, and return the job's id.
+
+        The job is done by this version, wherever an alias that it was `asked` by moves meanwhile.
+        """
+        reference = {"model": model.reference} | ({"model_as_asked": asked} if asked is not None else {})
         return self._enqueue(
             NewJob(
                 kind="score",
-                params={**params, "model": model.reference},
+                params={**params, **reference},
                 chunks=intake.chunks(self.settings.chunk_size),
                 model_id=model.id,
                 priority=priority,

@@ -52,12 +52,13 @@ def test_rows_without_a_label_are_compared_too(doorway: Doorway, models: list[Re
     compared = take(possible=["negative", "positive"])
     first, _, last = compared.intake.review_ids
     assert compared.labels == {first: "positive", last: "negative"}
-    jobs = [compared.scored_by(model, doorway) for model in models]
+    jobs = [compared.scored_by(model, doorway, f"m@alias-{model.version}") for model in models]
     with doorway.database.read() as connection:
         for job_id, model in zip(jobs, models, strict=True):
             job = job_status(connection, job_id)
             assert (job.kind, job.model_id, job.total, job.failed, job.chunks) == ("score", model.id, 4, 1, 2)
-            assert job.params["model"] == model.reference
+            asked = f"m@alias-{model.version}"
+            assert (job.params["model"], job.params["model_as_asked"]) == (model.reference, asked)
             assert (job.params["text_column"], job.params["id_column"]) == ("body", "key")
             (failure,) = refused_rows(connection, job_id)
             assert (failure["row"], failure["external_id"]) == (3, "2")
