@@ -13,6 +13,7 @@ from db.claims import Claim
 from db.database import Database
 from db.errors import LeaseLost
 from db.jobs import LabelledReview, NewJob, cancel_job, create_job, job_status
+from db.promotion import compete
 from db.registry import find_model, get_model, list_models
 from db.reviews import store_reviews
 from db.tables import TrainingMetric
@@ -112,6 +113,10 @@ def test_the_same_seed_gives_the_same_model(context: WorkerContext, make_job: Ca
         models = list_models(connection)
     # The same weights are the same version; another seed makes another.
     assert [job.model_id for job in jobs] == [models[0].id, models[0].id, models[1].id]
+    # Both were measured on the same examples, so that one can be told to be worse.
+    contest = compete(*models)
+    assert contest is not None
+    assert contest.metric == "validation_accuracy"
 
 
 def test_a_base_that_is_gone_fails_with_its_reason(
