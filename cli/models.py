@@ -6,9 +6,12 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection
 
+from cli.diff import command as diff_command
 from cli.evaluation import show_evaluation
 from cli.output import json_option, notes, print_facts, print_json, print_table, say, written_whole
 from cli.precision import show_precisions
+from cli.promote import command as promote_command
+from cli.provenance import show_provenance
 from db.budgets import budgets_of
 from db.precisions import precisions_of
 from db.registry import RegisteredModel, find_model, list_models
@@ -18,7 +21,11 @@ from producer.checkpoints import add_from
 
 @click.group("models")
 def command() -> None:
-    """List, show and add models."""
+    """List, show, add, promote and compare models."""
+
+
+command.add_command(promote_command)
+command.add_command(diff_command)
 
 
 @command.command("list")
@@ -32,9 +39,17 @@ def list_command(as_json: bool) -> None:
     elif not models:
         notes.print("There are no models yet; fine-tune one, or add one with `reviewmill models add`.")
     else:
-        columns = ("model", "family", "base", "tokens", "created", "labels")
+        columns = ("model", "aliases", "family", "base", "tokens", "created", "labels")
         rows = [
-            (one.reference, one.family, one.base, one.max_tokens, one.created_at, ", ".join(one.labels))
+            (
+                one.reference,
+                ", ".join(one.aliases),
+                one.family,
+                one.base,
+                one.max_tokens,
+                one.created_at,
+                ", ".join(one.labels),
+            )
             for one in models
         ]
         print_table(columns, rows, numbers=("tokens",))
@@ -61,11 +76,12 @@ def show_command(model: str, report: Path | None, as_json: bool) -> None:
         print_json({**asdict(found), "precisions": [asdict(one) for one in precisions], "token_budgets": budgets})
         return
     facts = asdict(found)
-    metrics = facts.pop("metrics")
+    metrics, provenance = facts.pop("metrics"), facts.pop("provenance")
     evaluation = metrics.pop("evaluation", None)
     print_facts(facts | metrics)
     if evaluation:
         show_evaluation(evaluation)
+    show_provenance(provenance)
     show_precisions(precisions)
     if budgets:
         say("\nTokens of one batch")

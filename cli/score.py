@@ -19,7 +19,7 @@ from producer.sources import open_source
 @click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
 @click.option("--id", "id_", metavar="COL", help="Column with your own id; without it the text makes one.")
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
-@click.option("--model", metavar="M", help="NAME, NAME@VERSION, a hub id or a directory.")
+@click.option("--model", metavar="M", help="NAME, NAME@VERSION, NAME@ALIAS, a hub id or a directory.")
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
 @click.option(
     "--precision",
@@ -53,7 +53,7 @@ def command(
         with notes.status("Reading reviews"):
             doorway = Doorway(database, app, ProducerSettings())
             return doorway.enqueue_scoring(
-                reviews, columns, chosen, priority=priority, precision=precision, limit=limit
+                reviews, columns, chosen, asked=model, priority=priority, precision=precision, limit=limit
             )
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)

@@ -25,6 +25,18 @@ class UnknownModel(DatabaseError):
     """No model in the registry answers to that name."""
 
 
+class BadAlias(DatabaseError):
+    """That cannot be an alias of a model."""
+
+
+class WorseModel(DatabaseError):
+    """A version is worse, on the same held-out examples, than the one whose alias it was to take."""
+
+
+class NotComparable(DatabaseError):
+    """Two models do not answer the same question."""
+
+
 class UnknownLabel(DatabaseError):
     """A filter names a label that the model does not give."""
 

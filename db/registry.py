@@ -29,6 +29,7 @@ class RegisteredModel:
     digest: str
     path: str
     metrics: dict[str, Any]
+    provenance: dict[str, Any]
     aliases: list[str]
     created_at: datetime
 
@@ -50,6 +51,7 @@ def register_model(
     kind: str,
     base: str | None = None,
     metrics: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
 ) -> RegisteredModel:
     """Register a checkpoint as the next version of `name`; the same weights again give the same version.
 
@@ -72,6 +74,7 @@ def register_model(
         "digest": facts.digest,
         "path": str(directory),
         "metrics": metrics or {},
+        "provenance": provenance or {},
         "aliases": [],
     }
     # Another process may register the same weights, or take the same version, between the look and the insert:
@@ -91,19 +94,22 @@ def _add_version(connection: Connection, values: dict[str, Any]) -> Row[Any] | N
 def find_model(connection: Connection, reference: str) -> RegisteredModel:
     """The model that NAME (its newest version), NAME@VERSION or NAME@ALIAS means. Raises UnknownModel."""
     name, _, wanted = reference.partition("@")
-    versions = [
-        RegisteredModel(*row)
-        for row in connection.execute(select(*_COLUMNS).where(Model.name == name).order_by(Model.version.desc()))
-    ]
+    versions = versions_of(connection, name)
     if not versions:
         raise UnknownModel(f"no model is named {name!r}; {_known(connection)}")
     if not wanted:
-        return versions[0]
+        return versions[-1]
     for model in versions:
         if wanted == str(model.version) or wanted in model.aliases:
             return model
-    numbers = ", ".join(str(model.version) for model in reversed(versions))
-    raise UnknownModel(f"{name} has no version or alias {wanted!r}; its versions are {numbers}")
+    known = ", ".join(_with_aliases(model) for model in versions)
+    raise UnknownModel(f"{name} has no version or alias {wanted!r}; its versions are {known}")
+
+
+def versions_of(connection: Connection, name: str) -> list[RegisteredModel]:
+    """The versions of a name, oldest first; none for a name that is not there."""
+    found = connection.execute(select(*_COLUMNS).where(Model.name == name).order_by(Model.version))
+    return [RegisteredModel(*row) for row in found]
 
 
 def get_model(connection: Connection, model_id: int) -> RegisteredModel:
@@ -126,6 +132,10 @@ def registered_folders(connection: Connection) -> set[str]:
     The same folder may be reached by different paths from different machines; its name is the same.
     """
     return {Path(path).name for path in connection.scalars(select(Model.path))}
+
+
+def _with_aliases(model: RegisteredModel) -> str:
+    return f"{model.version} ({', '.join(model.aliases)})" if model.aliases else str(model.version)
 
 
 def _known(connection: Connection) -> str:

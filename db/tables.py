@@ -52,7 +52,7 @@ class Review(Base):
 
 
 class Model(Base):
-    """One immutable version of a classifier."""
+    """One immutable version of a classifier. Only its aliases ever change."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("name", "version"), Index(None, "digest"))
@@ -69,6 +69,8 @@ class Model(Base):
     digest: Mapped[str] = mapped_column(String(64))
     path: Mapped[str] = mapped_column(Text)
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: How a fine-tuned version was made: see worker.training.provenance. Empty for what was made elsewhere.
+    provenance: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     aliases: Mapped[list[Any]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=utc_now())
 
@@ -231,6 +233,7 @@ class Example(Base):
     """
 
     __tablename__ = "examples"
+    __table_args__ = (Index(None, "review_id"),)
 
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)

@@ -1,6 +1,6 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
@@ -16,7 +16,7 @@ from db.rings import Ring
 from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
 from producer.head import head_labels
-from producer.intake import take_in
+from producer.intake import Intake, take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
@@ -68,22 +68,40 @@ class Doorway:
         columns: Columns,
         model: RegisteredModel,
         *,
+        asked: str | None = None,
         priority: str = "normal",
         precision: str | None = None,
         limit: int | None = None,
     ) -> int:
         """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
 
-        Without a precision, the setting of each worker decides.
+        `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
+        worker decides.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
-        params = {"source": source.name, "model": model.reference, **_named(columns)}
+        params = {"source": source.name, **named_columns(columns)}
         if precision is not None:
             params["precision"] = precision
+        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority)
+
+    def enqueue_taken(
+        self,
+        intake: Intake,
+        params: Mapping[str, Any],
+        model: RegisteredModel,
+        *,
+        asked: str | None = None,
+        priority: str = "normal",
+    ) -> int:
+        """Enqueue the scoring of reviews that were taken in before, and return the job's id.
+
+        The job is done by this version, wherever an alias that it was `asked` by moves meanwhile.
+        """
+        reference = {"model": model.reference} | ({"model_as_asked": asked} if asked is not None else {})
         return self.enqueue(
             NewJob(
                 kind="score",
-                params=params,
+                params={**params, **reference},
                 chunks=intake.chunks(self.settings.chunk_size),
                 model_id=model.id,
                 priority=priority,
@@ -133,7 +151,7 @@ class Doorway:
             "steps": plan.epochs * ceil(len(data.splits["train"]) / plan.batch_size),
             "data": asdict(data.check),
             **asdict(plan),
-            **_named(columns),
+            **named_columns(columns),
         }
         return NewJob("finetune", params, [data.review_ids], rejected=data.rejected, examples=data.examples())
 
@@ -156,7 +174,8 @@ class Doorway:
             ring(self.app, rings)
 
 
-def _named(columns: Columns) -> dict[str, Any]:
+def named_columns(columns: Columns) -> dict[str, Any]:
+    """The columns that were read, as a job keeps them."""
     named = {name: getattr(columns, name) for name in ("text", "id", "pair", "label")}
     told: dict[str, Any] = {f"{name}_column": column for name, column in named.items() if column is not None}
     return told | ({"indicator_columns": list(columns.indicators)} if columns.indicators else {})

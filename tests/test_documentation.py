@@ -4,6 +4,7 @@ Promises name tests that exist, and every fault that is proven is named.
 """
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 from broker.settings import BrokerSettings
@@ -15,7 +16,7 @@ from worker.settings import WorkerSettings
 
 TESTS = Path(__file__).parent
 README = (TESTS.parent / "README.md").read_text()
-RELIABILITY = (TESTS.parent / "docs" / "reliability.md").read_text()
+RELIABILITY, MODELS = ((TESTS.parent / "docs" / name).read_text() for name in ("reliability.md", "models.md"))
 SETTINGS = (BrokerSettings, DatabaseSettings, ProducerSettings, WorkerSettings)
 
 
@@ -32,6 +33,17 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_command_is_documented() -> None:
     assert set(re.findall(r"`reviewmill (\w+)", README)) >= set(COMMANDS) - {"demo"}
     assert set(re.findall(r"reviewmill (\w+)", README)) <= set(COMMANDS)
+
+
+def test_commands_of_the_models_page_exist_with_their_options() -> None:
+    shown = re.findall(r"^    reviewmill (.+)$|`reviewmill ([^`]+)`", MODELS, re.MULTILINE)
+    commands = set()
+    for words in ((block or inline).split() for block, inline in shown):
+        group, options = import_module(COMMANDS[words[0]][0]).command, {word for word in words if word[:2] == "--"}
+        command = group.commands[words[1]]
+        assert options <= {option for parameter in command.params for option in parameter.opts}, words
+        commands.add(words[1])
+    assert commands == {"show", "promote", "diff"}
 
 
 def test_every_table_is_documented() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import structlog
 
+from db.checkpoint import read_checkpoint_facts
 from db.database import Database
 from db.registry import RegisteredModel, get_model
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine
 from worker.engines.cpu.variants import FLOAT32
-from worker.errors import ModelMissing
+from worker.errors import ModelChanged, ModelMissing
 from worker.memory import TokenBudget
 from worker.precision.choose import PrecisionChooser
 from worker.settings import WorkerSettings
@@ -38,20 +39,22 @@ class LoadedModel:
 class LoadedModels:
     """Loads a model at its first use, once, and forgets the one unused for longest when there are too many.
 
-    A model that serves jobs in two precisions counts as two.
+    A model that serves jobs in two precisions counts as two. `device` is this device's name among all machines.
     """
 
     def __init__(self, database: Database, settings: WorkerSettings, device: str) -> None:
         self._database = database
         self._settings = settings
-        self._device = device
+        self.device = device
         self._loaded: OrderedDict[tuple[int, str], LoadedModel] = OrderedDict()
         self._precisions: OrderedDict[int, str] = OrderedDict()
         self._loading = threading.Lock()
 
     def get(self, model_id: int, job_id: int | None = None) -> LoadedModel:
-        """The model, loaded, in the precision that serves the job. Raises ModelMissing and other WorkerErrors."""
+        """The model, loaded, in the precision that serves the job. Raises ModelMissing, ModelChanged and others."""
         with self._loading:
+            if not any(model_id == loaded for loaded, _ in self._loaded):
+                _check_unchanged(self._record(model_id))
             key = (model_id, self._precision(model_id, job_id))
             if key not in self._loaded:
                 self._loaded[key] = self._load(*key)
@@ -61,12 +64,12 @@ class LoadedModels:
             return self._loaded[key]
 
     def _precision(self, model_id: int, job_id: int | None) -> str:
-        if choose_engine(self._settings.engine, self._device) == NULL:
+        if choose_engine(self._settings.engine, self.device) == NULL:
             return NULL
         if job_id is None:
             return FLOAT32.name
         if job_id not in self._precisions:
-            chooser = PrecisionChooser(self._database, self._settings, self._device)
+            chooser = PrecisionChooser(self._database, self._settings, self.device)
             self._precisions[job_id] = chooser.choose(self._record(model_id), job_id)
             while len(self._precisions) > _REMEMBERED_JOBS:
                 self._precisions.popitem(last=False)
@@ -83,10 +86,19 @@ class LoadedModels:
 
     def _load(self, model_id: int, precision: str) -> LoadedModel:
         record = self._record(model_id)
-        name = choose_engine(self._settings.engine, self._device)
+        name = choose_engine(self._settings.engine, self.device)
         about = {"model": record.reference, "engine": name, "precision": precision}
         log.info("loading model", action="model_loading", **about)
-        budget = TokenBudget(self._database, model_id, self._device, self._settings)
+        budget = TokenBudget(self._database, model_id, self.device, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
         return LoadedModel(record, tokenizer, engine, budget, precision)
+
+
+def _check_unchanged(record: RegisteredModel) -> None:
+    # A version answers for good as it did when it was registered: what others made of its files is another one.
+    if read_checkpoint_facts(Path(record.path)).digest != record.digest:
+        raise ModelChanged(
+            f"the files of {record.reference} in {record.path} are no longer those that were registered; put them "
+            f"back, or register them as a new version: reviewmill models add {record.path} --name {record.name}"
+        )

@@ -79,7 +79,8 @@ def _card(facts: ModelFacts) -> dict[str, Any]:
         "Made by job": facts.job.id,
         **{name: params.get(key) for name, key in _PARAMETERS.items()},
         "Trained in": metrics.get("training_precision"),
-        "Seconds": metrics.get("seconds"),
+        "Seconds": model.provenance.get("seconds"),
+        "Device": model.provenance.get("device"),
         "Temperature": _rounded(metrics.get("temperature")),
         "Weights": f"{model.digest[:12]}…",
     }

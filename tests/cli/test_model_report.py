@@ -79,11 +79,18 @@ def add_version(
         examples = [LabelledReview(id_, "good", "test") for id_ in ids]
         params = {"source": "f.csv", "epochs": 2, "learning_rate": 5e-05, "max_length": None, "steps": 90}
         job_id, _ = create_job(connection, NewJob("finetune", params, [ids], examples=examples))
-        metrics: dict[str, Any] = {"test_examples": len(ids), "temperature": temperature, "seconds": 12.5}
+        metrics: dict[str, Any] = {"test_examples": len(ids), "temperature": temperature}
         metrics |= describe(Answers(ids, targets, logits, problem_type), "test", labels, temperature)
         checkpoint = CheckpointFacts("bert", tuple(labels), problem_type, 512, "d" * 64)
         model = register_model(
-            connection, "stars", Path("/m"), checkpoint, kind="finetuned", base="minilm", metrics=metrics
+            connection,
+            "stars",
+            Path("/m"),
+            checkpoint,
+            kind="finetuned",
+            base="minilm",
+            metrics=metrics,
+            provenance={"seconds": 12.5, "device": "here/cpu"},
         )
         set_trained_model(connection, job_id, model.id)
         for step in range(1, 91):
@@ -105,6 +112,7 @@ def test_the_page_tells_everything(run: Run, tmp_path: Path) -> None:
     card = dict(zip(page.texts["dt"], page.texts["dd"], strict=True))
     assert (card["Base"], card["Examples"], card["Epochs"], card["Learning rate"]) == ("minilm", "5 test", "2", "5e-05")
     assert card["Labels"] == "bad, good, <b>odd</b>"
+    assert (card["Seconds"], card["Device"]) == ("12.5", "here/cpu")
     tiles = re.findall(r'<div class="tile"><b>(.+?)</b><span>(.+?)</span>', page.source)
     # Right are 3 of 5; F1 is 2 / 4 for bad (precision 1, recall 1/3) and 4 / 6 for good.
     assert [(name, score) for score, name in tiles][:2] == [("Accuracy", "60.0%"), ("Macro F1", "58.3%")]

@@ -5,18 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 from sqlalchemy import select, update
 
-from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL, read_checkpoint_facts
 from db.claims import Claim
 from db.database import Database
 from db.errors import LeaseLost
 from db.jobs import LabelledReview, NewJob, cancel_job, create_job, job_status
+from db.promotion import compete
 from db.registry import find_model, get_model, list_models
 from db.reviews import store_reviews
 from db.tables import Example, Prediction, Review, TrainingMetric
 from db.training import latest_metrics, store_metrics
 from tests.samples import CHECKPOINTS, SomeReview
+from worker.backend import keras, tf
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
@@ -138,7 +141,21 @@ def test_without_examples_held_out_nothing_is_measured(
     with context.database.read() as connection:
         assert job_status(connection, job_id).state == "done"
         metrics = find_model(connection, "taste").metrics
-    assert set(metrics) == {"train_examples", "training_precision", "seconds"}
+    assert set(metrics) == {"train_examples", "training_precision"}
+
+
+def test_its_version_tells_how_it_was_made(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:
+    job_id, chunk_id = make_job(epochs=1, steps=2)
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        told = find_model(connection, "taste").provenance
+        params = job_status(connection, job_id).params
+    assert told["base_digest"] == read_checkpoint_facts(CHECKPOINTS / "bert").digest
+    assert (told["job"], told["base"], told["parameters"], told["device"]) == (job_id, "bert", params, "here/cpu")
+    assert {name: split["examples"] for name, split in told["data"]["splits"].items()} == {"train": 7, "validation": 1}
+    for library in (keras, tf, transformers):
+        assert told["libraries"][library.__name__] == library.__version__
+    assert 0 < told["seconds"] < 300
 
 
 def test_its_version_scores_at_once(
@@ -161,6 +178,10 @@ def test_the_same_seed_gives_the_same_model(context: WorkerContext, make_job: Ca
         models = list_models(connection)
     # The same weights are the same version; another seed makes another.
     assert [job.model_id for job in jobs] == [models[0].id, models[0].id, models[1].id]
+    # Both were measured on the same examples, so that one can be told to be worse.
+    contest = compete(*models)
+    assert contest is not None
+    assert contest.metric == "validation_accuracy"
 
 
 def test_a_base_that_is_gone_fails_with_its_reason(

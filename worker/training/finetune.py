@@ -12,6 +12,7 @@ from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
 from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
+from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
 from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
@@ -30,6 +31,7 @@ from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import compile_classifier, encode_examples, fit_classifier
 from worker.training.held_out import HeldOut
 from worker.training.progress import Progress
+from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
 from worker.training.temperature import fit_temperature
 
@@ -70,8 +72,8 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
             _save(context, claim, model, base, base_facts.max_tokens)
         metrics |= held_out.metrics(metrics.get("temperature"))
         facts = read_checkpoint_facts(directory)
-        metrics["seconds"] = round(time.monotonic() - started, 1)
-        record = _publish(context, claim, directory, facts, metrics)
+        provenance = _provenance(context, claim, base_facts, time.monotonic() - started)
+        record = _publish(context, claim, directory, facts, metrics, provenance)
     except DatabaseUnreachable:
         # The version may be registered: the connection can end after the commit. Tidying will tell.
         raise
@@ -79,7 +81,8 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
         shutil.rmtree(directory, ignore_errors=True)
         raise
     scores = {name: value for name, value in metrics.items() if name != "evaluation"}
-    log.info("model trained", action="model_trained", job=claim.job_id, model=record.reference, **scores)
+    about = {"model": record.reference, "seconds": provenance["seconds"], **scores}
+    log.info("model trained", action="model_trained", job=claim.job_id, **about)
 
 
 def _train(
@@ -166,8 +169,19 @@ def _calibrate(model: Classifier, answers: Answers) -> float:
     return temperature
 
 
+def _provenance(context: WorkerContext, claim: Claim, base: CheckpointFacts, seconds: float) -> dict[str, Any]:
+    with context.database.read() as connection:
+        data = data_of_job(connection, claim.job_id)
+    return provenance_of(claim, base.digest, data, context.models.device, seconds)
+
+
 def _publish(
-    context: WorkerContext, claim: Claim, directory: Path, facts: CheckpointFacts, metrics: dict[str, Any]
+    context: WorkerContext,
+    claim: Claim,
+    directory: Path,
+    facts: CheckpointFacts,
+    metrics: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> RegisteredModel:
     with context.database.write() as connection:
         finish_chunk(connection, claim, scored=len(claim.review_ids))
@@ -179,6 +193,7 @@ def _publish(
             kind="finetuned",
             base=claim.params["base"],
             metrics=metrics,
+            provenance=provenance,
         )
         set_trained_model(connection, claim.job_id, record.id)
         settle_job(connection, claim.job_id)
