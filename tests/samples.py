@@ -8,6 +8,20 @@ from db.checkpoint import CheckpointFacts
 from db.predictions import Verdict
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+#: How a version was made, as the registry keeps it.
+PROVENANCE = {
+    "job": 7,
+    "base": "minilm",
+    "base_digest": "b" * 64,
+    "data": {
+        "digest": "d" * 64,
+        "splits": {"train": {"examples": 4_312, "digest": "t" * 64}, "validation": {"examples": 1, "digest": "v" * 64}},
+    },
+    "parameters": {"epochs": 2, "learning_rate": 5e-05, "labels": ["1", "5"], "dropout": None},
+    "libraries": {"keras": "3.15.1", "tensorflow": "2.21.0"},
+    "device": "box/cpu",
+    "seconds": 149.1,
+}
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ def test_a_text_to_learn_from_that_is_none(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_calibration_without_held_out_texts(run: Run, reviews: Path) -> None:
+    reviews.write_text("key,body,stars\n" + "".join(f"{n},text {n},{1 + n % 2}\n" for n in range(8)))
     labelled = ("finetune", reviews, "--text", "body", "--label", "stars", "--name", "m", "--base", BERT)
     refused(run(*labelled, "--calibrate", "--validation-split", "0", "--no-wait"), "--validation-split above 0")
     no_jobs(run)

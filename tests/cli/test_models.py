@@ -9,22 +9,9 @@ import pytest
 
 from db.registry import register_model
 from db.schema import open_database
-from tests.samples import facts
+from tests.samples import PROVENANCE, facts
 
 Run = Callable[..., CompletedProcess[str]]
-PROVENANCE = {
-    "job": 7,
-    "base": "minilm",
-    "base_digest": "b" * 64,
-    "data": {
-        "digest": "d" * 64,
-        "splits": {"train": {"examples": 4_312, "digest": "t" * 64}, "validation": {"examples": 1, "digest": "v" * 64}},
-    },
-    "parameters": {"epochs": 2, "learning_rate": 5e-05, "labels": ["1", "5"], "dropout": None},
-    "libraries": {"keras": "3.15.1", "tensorflow": "2.21.0"},
-    "device": "box/cpu",
-    "seconds": 149.1,
-}
 
 
 @pytest.fixture(autouse=True)
