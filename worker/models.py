@@ -12,7 +12,7 @@ from db.database import Database
 from db.registry import RegisteredModel, get_model
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
-from worker.engines.choose import NULL, choose_engine, load_engine
+from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
 from worker.engines.cpu.variants import FLOAT32
 from worker.errors import ModelChanged, ModelMissing
 from worker.memory import TokenBudget
@@ -54,7 +54,7 @@ class LoadedModels:
         """The model, loaded, in the precision that serves the job. Raises ModelMissing, ModelChanged and others."""
         with self._loading:
             if not any(model_id == loaded for loaded, _ in self._loaded):
-                _check_unchanged(self._record(model_id))
+                self._check_unchanged(self._record(model_id))
             key = (model_id, self._precision(model_id, job_id))
             if key not in self._loaded:
                 self._loaded[key] = self._load(*key)
@@ -94,11 +94,13 @@ class LoadedModels:
         log.info("model loaded", action="model_loaded", **about)
         return LoadedModel(record, tokenizer, engine, budget, precision)
 
-
-def _check_unchanged(record: RegisteredModel) -> None:
-    # A version answers for good as it did when it was registered: what others made of its files is another one.
-    if read_checkpoint_facts(Path(record.path)).digest != record.digest:
-        raise ModelChanged(
-            f"the files of {record.reference} in {record.path} are no longer those that were registered; put them "
-            f"back, or register them as a new version: reviewmill models add {record.path} --name {record.name}"
-        )
+    def _check_unchanged(self, record: RegisteredModel) -> None:
+        # A version answers for good as it did when it was registered: what others made of its files is another one.
+        name = choose_engine(self._settings.engine, self.device)
+        if not reads_checkpoint(name, record, self._settings.engines_dir):
+            return
+        if read_checkpoint_facts(Path(record.path)).digest != record.digest:
+            raise ModelChanged(
+                f"the files of {record.reference} in {record.path} are no longer those that were registered; put them "
+                f"back, or register them as a new version: reviewmill models add {record.path} --name {record.name}"
+            )

@@ -14,6 +14,7 @@ from db.tables import Prediction
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
+from worker.models import LoadedModels
 from worker.scoring import score_chunks
 
 
@@ -43,3 +44,25 @@ def test_files_that_were_changed_score_nothing(
     (folder / "model.safetensors").write_bytes(weights)
     run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
     assert predictions(context.database) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("engine", "state"), [("openvino", "done"), ("tensorflow", "failed")])
+def test_what_was_built_of_the_right_files_answers_whatever_became_of_them(
+    context: WorkerContext,
+    add_checkpoint: Callable[..., RegisteredModel],
+    make_chunk: Callable[..., int],
+    tmp_path: Path,
+    engine: str,
+    state: str,
+) -> None:
+    folder = tmp_path / "bert"
+    shutil.copytree(CHECKPOINTS / "bert", folder)
+    model = add_checkpoint("mine", folder)
+    settings = context.settings.model_copy(update={"engine": engine})
+    LoadedModels(context.database, settings, "here/cpu").get(model.id)
+    (folder / "model.safetensors").write_bytes(b"something else")
+    context.models = LoadedModels(context.database, settings, "here/cpu")
+    run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
+    with context.database.read() as connection:
+        assert job_status(connection, 1).state == state

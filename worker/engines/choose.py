@@ -8,6 +8,7 @@ import structlog
 from db.registry import RegisteredModel
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
+from worker.engines.cpu.artefacts import are_built, build_artefacts
 
 #: The engine that makes answers up; it has no precision, and its answers are marked with its name instead.
 NULL = "null"
@@ -32,12 +33,16 @@ def load_engine(name: str, record: RegisteredModel, engines: Path, precision: st
     return _LOADERS[name](record, engines, precision)
 
 
+def reads_checkpoint(name: str, record: RegisteredModel, engines: Path) -> bool:
+    """Whether loading the engine reads the checkpoint's own files; one of the CPU that is built does not."""
+    return _LOADERS[name] is not _on_cpu or not are_built(engines, record.digest)
+
+
 # Each imports its library at its first model: a worker that has no work needs none of them.
 
 
 def _on_cpu(record: RegisteredModel, engines: Path, precision: str) -> Loaded:
     from worker.checkpoints.tokenizer import read_tokenizer
-    from worker.engines.cpu.artefacts import build_artefacts
     from worker.engines.cpu.variants import open_variant, variant_named
 
     artefacts = build_artefacts(engines, Path(record.path), record.digest)

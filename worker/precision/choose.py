@@ -108,6 +108,7 @@ class PrecisionChooser:
         calibration = [(text, pair) for text, pair, _ in trained] or drawn[self.settings.guard_texts :] or texts
         return {
             "checkpoint": record.path,
+            "digest": record.digest,
             "folder": str(artefacts.folder),
             "family": record.family,
             "problem_type": record.problem_type,

@@ -41,12 +41,15 @@ Text = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to compare on. `known` are the indices of the right labels of `labelled`, [len(labelled)].
+    """What to compare on: the checkpoint, which must have that digest, its artefacts' folder, and texts.
+
+    `known` are the indices of the right labels of `labelled`, [len(labelled)].
 
     Only texts that have one right label are labelled.
     """
 
     checkpoint: str
+    digest: str
     folder: str
     family: str
     problem_type: str
@@ -157,7 +160,10 @@ def _build(request: Request, variant: Variant, graph: Path) -> None:
         from worker.engines.onnx.graph import write_graph
 
         left_out = FAMILIES[request.family].down_projections if variant.is_milder else "nothing"
-        write_graph(read_weights(Path(request.checkpoint)), graph, lambda name: not re.fullmatch(left_out, name))
+        weights = read_weights(Path(request.checkpoint))
+        if weights.facts.digest != request.digest:
+            raise ValueError(f"the files in {request.checkpoint} are no longer those that were registered")
+        write_graph(weights, graph, lambda name: not re.fullmatch(left_out, name))
         return
     encoded = _encode(read_tokenizer(graph.parent), request.calibration, request.max_tokens)
     quantize(graph.parent, variant, request.family, encoded)

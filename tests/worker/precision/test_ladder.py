@@ -40,6 +40,7 @@ def any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
 def request(built: Artefacts, names: list[str], **changes: object) -> Request:
     whole = {
         "checkpoint": str(CHECKPOINTS / "bert"),
+        "digest": read_checkpoint_facts(CHECKPOINTS / "bert").digest,
         "folder": str(built.folder),
         "family": "bert",
         "problem_type": "single_label_classification",
@@ -137,12 +138,20 @@ def test_dynamic_int8_that_says_something_else_is_refused(
     gain(monkeypatch, 0.9)
     monkeypatch.setattr(ladder, "compute_formats", lambda: ["float32", "int8"])
     monkeypatch.setattr(ladder, "_WORTH_IT", 0.0)
-    wrong = request(built, EVERY_RUNG, checkpoint=str(changed_checkpoint(-1.0, tmp_path / "wrong")))
+    directory = changed_checkpoint(-1.0, tmp_path / "wrong")
+    digest = read_checkpoint_facts(directory).digest
+    wrong = request(built, EVERY_RUNG, checkpoint=str(directory), digest=digest)
     *_, refused, milder, served = walk_down(wrong)
     assert (refused.precision, milder.precision) == ("int8-dynamic", "int8-dynamic-but-down")
     assert "sure labels change" in str(refused.refused)
     assert "sure labels change" in str(milder.refused)
     assert served.precision == "float32"
+
+
+def test_files_that_are_no_longer_those_registered_are_not_built_of(built: Artefacts) -> None:
+    with pytest.raises(ValueError, match="are no longer those that were registered"):
+        walk_down(request(built, ["int8-dynamic"], digest="d" * 64))
+    assert not built.graph("int8-dynamic").exists()
 
 
 def test_the_milder_dynamic_int8_leaves_the_down_projections_out(

@@ -53,13 +53,22 @@ def build_artefacts(engines: Path, directory: Path, digest: str) -> Artefacts:
 
     Raises CheckpointLoadError where the checkpoint is at fault, EngineBuildError and OSError.
     """
-    target = engines / f"{digest[:32]}-{_build_key()}"
+    target = _folder(engines, digest)
     with locked(target.with_suffix(".lock")):
         if not target.is_dir():
             log.info("building the engine", action="engine_building", checkpoint=str(directory))
             log_file = target.with_suffix(".log")
             put_in_place(target, lambda folder: _run_builder(["float32", str(directory), str(folder)], log_file))
     return Artefacts(target)
+
+
+def are_built(engines: Path, digest: str) -> bool:
+    """Whether a checkpoint with that digest has its artefacts: they answer as it does, and its files are not read."""
+    return _folder(engines, digest).is_dir()
+
+
+def _folder(engines: Path, digest: str) -> Path:
+    return engines / f"{digest[:32]}-{_build_key()}"
 
 
 def _build_key() -> str:
