@@ -44,7 +44,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parts = [*DATA_SETS, *PARTS, GPU]
     parser.add_argument("--only", action="append", choices=parts, help="this part; may be given again (default: all)")
-    parser.add_argument("--contestants", default="", help="those with this in their names, such as 'int8'")
+    parser.add_argument("--contestants", default="", help="those with one of these in their names: int8,pipeline")
     parser.add_argument("--reviews", type=int, help=f"reviews a round (default: {DATA_SETS})")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the pipeline in a round (default: 20)")
@@ -75,7 +75,8 @@ def _compare(
     name: str, folder: Path, there: Field, options: argparse.Namespace, peak: dict[str, Any]
 ) -> dict[str, Any]:
     data = load_data_set(name, options.reviews or DATA_SETS[name], options.rounds, folder / "model")
-    field = [one for one in there.contestants(data) if options.contestants in one.name]
+    wanted = options.contestants.split(",")
+    field = [one for one in there.contestants(data) if any(part in one.name for part in wanted)]
     runners = [one for one in field if isinstance(one, Contestant)]
     absent = [one for one in field if isinstance(one, Absent)]
     console.print(f"{name}: {options.rounds} rounds of {len(data.rounds[0].texts):,} reviews")

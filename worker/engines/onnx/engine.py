@@ -23,8 +23,7 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         options.log_severity_level = _ERRORS_ONLY
-        # Shapes differ from batch to batch: what is kept for one would only add up.
-        options.enable_cpu_mem_arena = False
+        # Shapes differ from batch to batch: a plan made for one would be of use to no other.
         options.enable_mem_pattern = False
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._names = [one.name for one in self._session.get_inputs()]
