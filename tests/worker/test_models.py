@@ -23,6 +23,13 @@ def predictions(database: Database) -> int:
         return connection.scalar(select(func.count()).select_from(Prediction)) or 0
 
 
+def spoil(file: Path) -> bytes:
+    """Change one bit of a file; return what it was."""
+    before = file.read_bytes()
+    file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    return before
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_files_that_were_changed_score_nothing(
     context: WorkerContext,
@@ -33,8 +40,7 @@ def test_files_that_were_changed_score_nothing(
     folder = tmp_path / "bert"
     shutil.copytree(CHECKPOINTS / "bert", folder)
     model = add_checkpoint("mine", folder)
-    weights = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    weights = spoil(folder / "model.safetensors")
     run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
     with context.database.read() as connection:
         job = job_status(connection, 1)
@@ -61,7 +67,7 @@ def test_what_was_built_of_the_right_files_answers_whatever_became_of_them(
     model = add_checkpoint("mine", folder)
     settings = context.settings.model_copy(update={"engine": engine})
     LoadedModels(context.database, settings, "here/cpu").get(model.id)
-    (folder / "model.safetensors").write_bytes(b"something else")
+    spoil(folder / "model.safetensors")
     context.models = LoadedModels(context.database, settings, "here/cpu")
     run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
     with context.database.read() as connection:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -33,8 +34,8 @@ _WORTH_IT = 1.05
 #: are but a part.
 _WORTH_QUANTIZING = 1.2
 _PEAK_SECONDS = 0.5
-#: Every engine infers the sample so often; the medians are compared.
-_ROUNDS = 3
+#: Every engine infers so many of the texts so often; the medians are compared.
+_TIMED_TEXTS, _ROUNDS = 150, 3
 
 Text = tuple[str, str | None]
 
@@ -80,12 +81,27 @@ class Rung:
 class _Sample:
     """Reviews to compare on, tokenized, and what float32 says of them."""
 
-    def __init__(self, request: Request, tokenizer: Tokenizer) -> None:
+    def __init__(self, request: Request, tokenizer: Tokenizer, float32: Engine) -> None:
+        self.float32 = float32
         self.problem_type = request.problem_type
         self._padding_id = tokenizer.pad_token_id
         self._token_budget = request.token_budget
         self.texts = _encode(tokenizer, request.texts, request.max_tokens)
         self.labelled = _encode(tokenizer, request.labelled, request.max_tokens)
+
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """What float32 says of the texts, [texts, classes]."""
+        return self.values(self.float32, self.texts)[0]
+
+    @cached_property
+    def expected_of_labelled(self) -> np.ndarray:
+        """What float32 says of the labelled ones, [labelled, classes]."""
+        return self.values(self.float32, self.labelled)[0]
+
+    def seconds(self, engine: Engine) -> float:
+        """How long a part of the texts takes."""
+        return self.values(engine, self.texts[:_TIMED_TEXTS])[1]
 
     def values(self, engine: Engine, encoded: Sequence[Encoded]) -> tuple[np.ndarray, float]:
         """Probabilities [reviews, classes], and the seconds that inferring them took."""
@@ -104,19 +120,19 @@ def walk_down(request: Request) -> list[Rung]:
     Where it is not named, the first that is worth trying serves, whatever the guard says.
     """
     folder = Path(request.folder)
-    sample = _Sample(request, read_tokenizer(folder))
-    float32 = open_variant(FLOAT32, folder / FLOAT32.graph)
+    sample = _Sample(request, read_tokenizer(folder), open_variant(FLOAT32, folder / FLOAT32.graph))
     is_ordered = FLOAT32.name not in request.names
     rungs: list[Rung] = []
     for variant, reason in _to_try(request):
         if reason is not None:
             rungs.append(reason)
             continue
-        rungs.append(_judge(request, sample, float32, _open(request, variant), variant.name))
+        rungs.append(_judge(request, sample, _open(request, variant), variant.name))
         if is_ordered or rungs[-1].refused is None:
             return rungs
     if not is_ordered:
-        rungs.append(Rung(FLOAT32.name, None, _speed(sample, float32), 1.0, {}))
+        seconds = [sample.seconds(sample.float32) for _ in range(_ROUNDS)]
+        rungs.append(Rung(FLOAT32.name, None, _speed(sample, seconds), 1.0, {}))
     return rungs
 
 
@@ -169,29 +185,28 @@ def _build(request: Request, variant: Variant, graph: Path) -> None:
     quantize(graph.parent, variant, request.family, encoded)
 
 
-def _judge(request: Request, sample: _Sample, float32: Engine, engine: Engine, name: str) -> Rung:
-    rounds = [(sample.values(float32, sample.texts), sample.values(engine, sample.texts)) for _ in range(_ROUNDS)]
-    (reference, _), (candidate, _) = rounds[0]
-    speedup = median(slow / fast for (_, slow), (_, fast) in rounds)
-    speed = len(sample.texts) / median(fast for _, (_, fast) in rounds)
+def _judge(request: Request, sample: _Sample, engine: Engine, name: str) -> Rung:
+    candidate, _ = sample.values(engine, sample.texts)
+    rounds = [(sample.seconds(sample.float32), sample.seconds(engine)) for _ in range(_ROUNDS)]
+    speedup = median(slow / fast for slow, fast in rounds)
     limits = Limits(**request.limits)
-    drop = _accuracy_drop(request, sample, float32, engine)
-    one = compare(reference, candidate, sample.problem_type, limits, drop)
+    one = compare(sample.expected, candidate, sample.problem_type, limits, _accuracy_drop(request, sample, engine))
     refused = one.objection(limits)
     if refused is None and speedup < _WORTH_IT:
         refused = f"it is no faster here: {speedup:.2f} times float32"
-    return Rung(name, refused, round(speed, 1), round(speedup, 3), asdict(one))
+    return Rung(name, refused, _speed(sample, [fast for _, fast in rounds]), round(speedup, 3), asdict(one))
 
 
-def _accuracy_drop(request: Request, sample: _Sample, float32: Engine, engine: Engine) -> float | None:
+def _accuracy_drop(request: Request, sample: _Sample, engine: Engine) -> float | None:
     if not request.known:
         return None
-    reference, candidate = (sample.values(one, sample.labelled)[0] for one in (float32, engine))
-    return accuracy_drop(reference, candidate, np.array(request.known))
+    candidate, _ = sample.values(engine, sample.labelled)
+    return accuracy_drop(sample.expected_of_labelled, candidate, np.array(request.known))
 
 
-def _speed(sample: _Sample, engine: Engine) -> float:
-    return round(len(sample.texts) / median(sample.values(engine, sample.texts)[1] for _ in range(_ROUNDS)), 1)
+def _speed(sample: _Sample, seconds: Sequence[float]) -> float:
+    """Reviews a second."""
+    return round(len(sample.texts[:_TIMED_TEXTS]) / median(seconds), 1)
 
 
 def _encode(tokenizer: Tokenizer, texts: Sequence[Text], max_tokens: int) -> list[Encoded]:

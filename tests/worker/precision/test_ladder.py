@@ -89,8 +89,8 @@ def test_accuracy_on_known_labels_is_held_too(built: Artefacts, tmp_path: Path, 
     lax = {"sure_flips": 1.0, "mean_drift": 1.0, "p99_drift": 1.0}
     float32 = OpenVINOEngine(built.graph("float32"))
     plain = request(built, ["int8"], limits=lax)
-    sample = ladder._Sample(plain, ladder.read_tokenizer(built.folder))
-    said = sample.values(float32, sample.texts)[0].argmax(axis=1)
+    sample = ladder._Sample(plain, ladder.read_tokenizer(built.folder), float32)
+    said = sample.expected.argmax(axis=1)
     labelled = request(built, ["int8"], limits=lax, labelled=TEXTS, known=said.tolist())
     (right,) = walk_down(labelled)
     assert (right.refused, right.figures["accuracy_drop"]) == (None, 0.0)

@@ -25,6 +25,8 @@ class OnnxEngine:
         options.log_severity_level = _ERRORS_ONLY
         # Shapes differ from batch to batch: a plan made for one would be of use to no other.
         options.enable_mem_pattern = False
+        # Threads that wait by spinning take the cores from tokenizing and writing, and from whoever shares them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._names = [one.name for one in self._session.get_inputs()]
         self._vocabulary = int(self._session.get_modelmeta().custom_metadata_map[VOCABULARY])
