@@ -17,7 +17,8 @@ install: .venv/installed
 demo: install
 	$(BIN)/reviewmill demo
 
-test: install
+# What fine-tuning makes is loaded in PyTorch too, which lives in the peers' environment: no user of Reviewmill needs it.
+test: install .venv-peers/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
 
 # Everything that breaks, the long ones too, and a table of what survived.
