@@ -1,4 +1,4 @@
-# Everything lives in .venv; `make clean` takes it away again.
+# Everything lives in .venv, and the peers in .venv-peers; `make clean` takes it away again.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli producer broker worker db tests bench
