@@ -1,4 +1,4 @@
-# Everything lives in .venv; `make clean` takes it away again.
+# Everything lives in .venv, and the peers in .venv-peers; `make clean` takes it away again.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli producer broker worker db tests bench
@@ -17,7 +17,8 @@ install: .venv/installed
 demo: install
 	$(BIN)/reviewmill demo
 
-test: install
+# What fine-tuning makes is loaded in PyTorch too, which lives in the peers' environment: no user of Reviewmill needs it.
+test: install .venv-peers/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long'
 
 # Everything that breaks, the long ones too, and a table of what survived.

@@ -84,13 +84,13 @@ class Field:
             return f"REVIEWMILL_ENGINE={engine} is not there yet"
         if self.device == "cuda":
             return None if engine == "tensorflow" else "it runs on CPUs only"
-        return _NO_BFLOAT16 if precision == "bfloat16" and not _has_bfloat16() else None
+        return _NO_BFLOAT16 if precision == "bfloat16" and not has_bfloat16() else None
 
     def _pipeline(self, peers: Peers, precision: str, size: int) -> Contestant | Absent:
         name = f"transformers pipeline {precision}, batch {size}"
         if not self.python.exists():
             return Absent(name, "the peers are not installed; `make bench` installs them")
-        if self.device == "cpu" and precision == "bfloat16" and not _has_bfloat16():
+        if self.device == "cpu" and precision == "bfloat16" and not has_bfloat16():
             return Absent(name, _NO_BFLOAT16)
 
         def run(reviews: Slice) -> Result:
@@ -107,5 +107,6 @@ class Field:
         return Contestant(name, "ONNX Runtime int8", "int8", peers.onnx)
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
+    """Whether this processor has instructions for it."""
     return any(flag in cpu_kind() for flag in _BFLOAT16)

@@ -64,6 +64,13 @@ class Mill:
         """Enqueue a job and return its id."""
         return int(self._score(texts, "--no-wait")["job_id"])
 
+    def finetune(self, *arguments: str) -> tuple[dict[str, Any], float]:
+        """Fine-tune on a stack that is up; what the command says, and the seconds that it took."""
+        with self.stack():
+            began = time.perf_counter()
+            ended = self._run("finetune", *arguments, "--json")
+            return ended | {"peak_mib": max(self._peaks())}, time.perf_counter() - began
+
     def _score(self, texts: list[str], *options: str) -> dict[str, Any]:
         # One file for all jobs: a precision is chosen for a source, as where one is scored every night.
         reviews = write_reviews(self.home / "reviews.jsonl", texts)

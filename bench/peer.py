@@ -72,13 +72,20 @@ def export_onnx(python: Path, model: Path, folder: Path) -> Path:
     return graph
 
 
+def ask_trainer(python: Path, task: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Let the transformers Trainer do a task, and return its answer. Raises Skipped with its last line if it fails."""
+    given = folder / "trainer.json"
+    given.write_text(json.dumps(task, ensure_ascii=False), encoding="utf-8")
+    return dict(json.loads(_run(python, "transformers_trainer", [str(given)]).splitlines()[-1]))
+
+
 def peers_versions(python: Path) -> dict[str, str]:
     """The libraries of the peers' environment."""
     if not python.exists():
         return {}
     program = (
         "import json; from bench.machine import versions;"
-        "print(json.dumps(versions(['torch', 'transformers', 'tokenizers', 'onnx', 'onnxruntime'])))"
+        "print(json.dumps(versions(['torch', 'transformers', 'accelerate', 'tokenizers', 'onnx', 'onnxruntime'])))"
     )
     ended = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True)
     return dict(json.loads(ended.stdout))

@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.around import around_table, run_around
 from bench.data import load_data_set
 from bench.figures import spread
+from bench.finetuning import finetune_table, run_finetune
 from bench.ours import Mill
 from bench.pinned import PinnedMill
 
@@ -105,5 +106,6 @@ PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]
     "sizes": _sizes,
     "workers": _workers,
     "around": run_around,
+    "finetune": run_finetune,
 }
-TABLES = {"sizes": sizes_table, "workers": workers_table, "around": around_table}
+TABLES = {"sizes": sizes_table, "workers": workers_table, "around": around_table, "finetune": finetune_table}

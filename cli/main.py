@@ -18,7 +18,7 @@ COMMANDS = {
     "finetune": ("cli.finetune", "Fine-tune a classifier on labelled reviews."),
     "jobs": ("cli.jobs", "List, show, watch, cancel and retry jobs."),
     "results": ("cli.results", "Ask for predictions."),
-    "models": ("cli.models", "List, show, add, promote and compare models."),
+    "models": ("cli.models", "List, show, add, promote, compare and export models."),
     "up": ("cli.up", "Keep the embedded stack running."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
     "beat": ("cli.beat", "Ring again for work whose message was lost."),

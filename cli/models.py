@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from cli.diff import command as diff_command
 from cli.evaluation import show_evaluation
+from cli.export import command as export_command
 from cli.output import json_option, notes, print_facts, print_json, print_table, say, written_whole
 from cli.precision import show_precisions
 from cli.promote import command as promote_command
@@ -21,11 +22,12 @@ from producer.checkpoints import add_from
 
 @click.group("models")
 def command() -> None:
-    """List, show, add, promote and compare models."""
+    """List, show, add, promote, compare and export models."""
 
 
 command.add_command(promote_command)
 command.add_command(diff_command)
+command.add_command(export_command)
 
 
 @command.command("list")

@@ -135,6 +135,13 @@ def tokenizer_files(directory: Path) -> list[Path]:
     return [directory / name for name in TOKENIZER_FILES if (directory / name).is_file()]
 
 
+def checkpoint_files(directory: Path) -> list[Path]:
+    """Return every file that a checkpoint consists of, whatever else lies beside them; raises CheckpointError."""
+    also = (_INDEX_FILE, *(name for name, _ in _LIMITS))
+    found = [directory / "config.json", *weights_files(directory), *tokenizer_files(directory)]
+    return list(dict.fromkeys([*found, *(directory / name for name in also if (directory / name).is_file())]))
+
+
 def _family(directory: Path, config: Mapping[str, Any]) -> str:
     family = config.get("model_type")
     if family not in FAMILIES:

@@ -65,31 +65,3 @@ def _activation(name: str) -> Any:
     if keras_name == "gelu":
         return functools.partial(keras.activations.gelu, approximate=approximate)
     return keras.activations.get(keras_name)
-
-
-def encode(family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings) -> Any:
-    """Run the encoder on symbolic inputs; returns the vector that the head stands on, [batch, hidden].
-
-    That is the pooled first token for BERT and ALBERT, the first token's last hidden state for the others.
-    """
-    if family in ("bert", "albert"):
-        return backbone(dict(inputs))["pooled_output"]
-    if family == "distilbert":
-        return backbone(dict(inputs))[:, 0, :]
-    return _encode_roberta(backbone, inputs, settings.padding_id)[:, 0, :]
-
-
-def _encode_roberta(backbone: keras.Model, inputs: Mapping[str, Any], padding_id: int) -> Any:
-    """Run RoBERTa with its own position numbers, which KerasHub counts from 0 instead.
-
-    Source: create_position_ids_from_input_ids of transformers. Positions count from padding_id + 1 and skip
-    padding tokens, also one that a review spells out in its text.
-    """
-    tokens = inputs["token_ids"]
-    real = keras.ops.cast(keras.ops.not_equal(tokens, padding_id), "int32")
-    positions = keras.ops.cumsum(real, axis=1) * real + padding_id
-    states = backbone.embeddings(tokens, positions=positions)
-    states = backbone.embeddings_dropout(backbone.embeddings_layer_norm(states))
-    for layer in backbone.transformer_layers:
-        states = layer(states, padding_mask=inputs["padding_mask"])
-    return states

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from worker.backend import keras
-from worker.checkpoints.backbones import build_backbone, encode
+from worker.checkpoints.backbones import build_backbone
+from worker.checkpoints.encoding import encode
 from worker.checkpoints.families import FAMILIES
 from worker.checkpoints.heads import apply_head
 from worker.checkpoints.settings import Settings

@@ -105,8 +105,10 @@ def _train(
         CurveWriter(_curve(context, claim), progress),
         StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s),
     ]
+    began = time.monotonic()
     fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
-    metrics = {"train_examples": len(examples), "training_precision": precision}
+    seconds = round(time.monotonic() - began, 2)
+    metrics = {"train_examples": len(examples), "training_precision": precision, "training_seconds": seconds}
     return model, metrics | ({"resumed_from_step": first} if first else {})
 
 

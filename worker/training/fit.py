@@ -13,6 +13,7 @@ from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.training.batches import training_data
 from worker.training.learning_rate import WarmUpThenDecay
 from worker.training.losses import loss_of, metrics_of
+from worker.training.optimizer import FusedAdamW
 from worker.training.targets import encode_targets
 
 _WARM_UP_SHARE = 0.1
@@ -53,7 +54,7 @@ def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
 
     AdamW, warm-up and linear decay, clipped gradients.
     """
-    optimizer = keras.optimizers.AdamW(
+    optimizer = FusedAdamW(
         WarmUpThenDecay(params["learning_rate"], params["steps"], _WARM_UP_SHARE),
         weight_decay=_WEIGHT_DECAY,
         global_clipnorm=_GRADIENT_NORM,

@@ -1,0 +1,56 @@
+"""The fused optimizer makes the steps that Keras's own AdamW makes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from worker.backend import keras, tf
+from worker.training.learning_rate import WarmUpThenDecay
+from worker.training.optimizer import FusedAdamW
+
+STEPS = 12
+
+
+def trained(make: Callable[..., keras.optimizers.Optimizer], *, in_graph: bool) -> dict[str, np.ndarray]:
+    """An embedding's rows and a dense layer's weights after some steps, and all that the optimizer keeps."""
+    random = np.random.default_rng(3)
+    embedding = keras.Variable(random.normal(size=(9, 4)).astype(np.float32), name="embedding")
+    kernel = keras.Variable(random.normal(size=(4, 2)).astype(np.float32), name="kernel")
+    bias = keras.Variable(random.normal(size=(2,)).astype(np.float32), name="bias")
+    variables = [embedding, kernel, bias]
+    optimizer = make(WarmUpThenDecay(0.05, STEPS, 0.2), weight_decay=0.5, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.build(variables)
+
+    def step(ids: tf.Tensor, targets: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            logits = tf.gather(embedding.value, ids) @ kernel.value + bias.value
+            loss = tf.reduce_mean(tf.square(logits - targets)) * 20.0
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        assert isinstance(gradients[0], tf.IndexedSlices)
+        optimizer.apply(gradients, variables)
+
+    run = tf.function(step) if in_graph else step
+    for _ in range(STEPS):
+        # The same row again and again in one batch, and rows that are in none.
+        ids = tf.constant(random.integers(0, 6, size=8), tf.int32)
+        run(ids, tf.constant(random.normal(size=(8, 2)), tf.float32))
+    kept = {f"kept {at}": variable.numpy() for at, variable in enumerate(optimizer.variables)}
+    return kept | {variable.name: variable.numpy() for variable in variables}
+
+
+@pytest.mark.parametrize("in_graph", [True, False])
+def test_weights_and_moments_are_those_of_keras(in_graph: bool) -> None:
+    ours, theirs = trained(FusedAdamW, in_graph=in_graph), trained(keras.optimizers.AdamW, in_graph=in_graph)
+    assert ours.keys() == theirs.keys()
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[name], values, rtol=1e-4, atol=2e-6, err_msg=name)
+
+
+def test_a_row_that_no_batch_has_still_decays_and_a_bias_does_not() -> None:
+    random = np.random.default_rng(3)
+    row = random.normal(size=(9, 4)).astype(np.float32)[8]
+    after = trained(FusedAdamW, in_graph=True)["embedding"][8]
+    assert 0.5 < float(np.abs(after).sum() / np.abs(row).sum()) < 0.95
+    np.testing.assert_allclose(after / row, np.full(4, after[0] / row[0]), rtol=1e-5)
