@@ -17,6 +17,7 @@ from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
 from producer.sources import open_source
+from producer.training_options import CLASS_WEIGHTS
 from producer.training_set import TrainingSources
 
 #: Of SOURCE, for validation and for test each, unless something else is said.
@@ -76,6 +77,13 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 )
 @click.option(
     "--calibrate", is_flag=True, help="Fit a temperature on the held-out texts, so that 0.9 is right nine times in ten."
+)
+@click.option(
+    "--class-weights",
+    type=click.Choice(CLASS_WEIGHTS),
+    default="none",
+    show_default=True,
+    help="balanced: every label counts for as much as any other, however rare it is.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")

@@ -21,6 +21,7 @@ from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
 from producer.training_check import refuse_strangers
+from producer.training_options import check_options
 from producer.training_set import TrainingSources, read_training_set
 
 #: Where a job's params tell the source of each split.
@@ -35,7 +36,8 @@ class TrainingPlan:
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
     `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
-    validation texts, which the model's logits are divided by.
+    validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
+    much as any other in the loss, however rare it is; "none" takes the examples as they are.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TrainingPlan:
     seed: int = 0
     keep_head: bool = False
     calibrate: bool = False
+    class_weights: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,10 @@ class Doorway:
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
-        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError and
+        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError, OptionError and
         CalibrationError.
         """
+        check_options(columns.problem_type, class_weights=plan.class_weights)
         shares = {"test": plan.test_share, "validation": plan.validation_share}
         data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
         labels = head_labels(data.labels, base, columns, plan.keep_head)

@@ -1,6 +1,7 @@
 """Fine-tuning a small checkpoint: it learns, and its version can be scored with at once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from db.registry import find_model, get_model, list_models
 from db.reviews import store_reviews
 from db.tables import Example, Prediction, Review, TrainingMetric
 from db.training import latest_metrics, store_metrics
+from producer.enqueue import TrainingPlan
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.backend import keras, tf
 from worker.chunks import run_chunk
@@ -31,14 +33,8 @@ from worker.training.learning_rate import WarmUpThenDecay
 GOOD = ("A wonderful film.", "wonderful", "a wonderful price", "wonderful screen")
 BAD = ("terrible", "a terrible film", "terrible price", "the screen is terrible")
 PLAN = {
-    "name": "taste",
+    **asdict(TrainingPlan("taste", epochs=30, batch_size=4, learning_rate=5e-3, max_length=16)),
     "base": "bert",
-    "epochs": 30,
-    "batch_size": 4,
-    "learning_rate": 5e-3,
-    "max_length": 16,
-    "dropout": None,
-    "seed": 0,
     "problem_type": SINGLE_LABEL,
 }
 

@@ -30,6 +30,7 @@ def epoch_order(lengths: Sequence[int], batch_size: int, random: np.random.Gener
 def training_data(
     encoded: Sequence[Encoded],
     targets: np.ndarray,
+    weights: np.ndarray,
     *,
     batch_size: int,
     epochs: int,
@@ -38,19 +39,25 @@ def training_data(
     padding_id: int,
     input_names: Sequence[str],
 ) -> Any:
-    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, targets [batch, ...]).
+    """A tf.data dataset of all epochs, one after the other.
 
-    It starts at `first_step`, counted from 0, with the very batches that a run from the start has from there on.
+    Its elements are ({input: int32 [batch, tokens]}, targets [batch, ...], weights float32 [batch]), the weights being
+    those of the examples in the loss. It starts at `first_step`, counted from 0, with the very batches that a run from
+    the start has from there on.
     """
     lengths = [one.length for one in encoded]
 
-    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         random = np.random.default_rng(seed)
         batches = chain.from_iterable(epoch_order(lengths, batch_size, random) for _ in range(epochs))
         for indices in islice(batches, first_step, None):
             batch = collate([encoded[index] for index in indices], padding_id)
-            yield {name: getattr(batch, name) for name in input_names}, targets[indices]
+            yield {name: getattr(batch, name) for name in input_names}, targets[indices], weights[indices]
 
     matrix = tf.TensorSpec([None, None], tf.int32)
-    signature = (dict.fromkeys(input_names, matrix), tf.TensorSpec([None, *targets.shape[1:]], targets.dtype))
+    signature = (
+        dict.fromkeys(input_names, matrix),
+        tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
+        tf.TensorSpec([None], tf.float32),
+    )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)

@@ -11,6 +11,7 @@ from worker.backend import keras
 from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.training.batches import training_data
+from worker.training.class_weights import example_weights
 from worker.training.learning_rate import WarmUpThenDecay
 from worker.training.losses import loss_of, metrics_of
 from worker.training.targets import encode_targets
@@ -79,6 +80,7 @@ def fit_classifier(
     dataset = training_data(
         data.encoded,
         data.targets,
+        example_weights(data.targets, params["class_weights"]),
         batch_size=params["batch_size"],
         epochs=params["epochs"],
         first_step=first_step,
