@@ -85,6 +85,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     show_default=True,
     help="balanced: every label counts for as much as any other, however rare it is.",
 )
+@click.option("--freeze", is_flag=True, help="Train the head only, and leave the encoder as it is: much faster.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")

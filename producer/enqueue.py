@@ -38,6 +38,7 @@ class TrainingPlan:
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
     validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
     much as any other in the loss, however rare it is; "none" takes the examples as they are.
+    With `freeze` the encoder stays as it is, and only the head is trained.
     """
 
     name: str
@@ -52,6 +53,7 @@ class TrainingPlan:
     keep_head: bool = False
     calibrate: bool = False
     class_weights: str = "none"
+    freeze: bool = False
 
 
 @dataclass(frozen=True, slots=True)

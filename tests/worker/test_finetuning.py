@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import transformers
+from safetensors.numpy import load_file
 from sqlalchemy import select, update
 
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL, read_checkpoint_facts
@@ -234,6 +235,11 @@ def curve_steps(context: WorkerContext, job_id: int) -> set[int]:
         return set(connection.scalars(select(TrainingMetric.step).where(TrainingMetric.job_id == job_id)))
 
 
+def state_tensors(context: WorkerContext, job_id: int) -> set[str]:
+    (path,) = (context.settings.models_dir / "taste" / f".job-{job_id}.training").rglob("*.safetensors")
+    return set(load_file(path))
+
+
 def states_of(context: WorkerContext, job_id: int) -> list[str]:
     folder = context.settings.models_dir / "taste" / f".job-{job_id}.training"
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
@@ -241,6 +247,25 @@ def states_of(context: WorkerContext, job_id: int) -> list[str]:
 
 def left_over(context: WorkerContext) -> list[str]:
     return sorted(path.name for path in context.settings.models_dir.glob("*/*"))
+
+
+def test_a_frozen_encoder_is_saved_bit_for_bit_as_it_came(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]]
+) -> None:
+    job_id, chunk_id = make_job(epochs=2, steps=4, freeze=True)
+    held: list[set[str]] = []
+    run_until(context, chunk_id, 1 + 4, lambda: held.append(state_tensors(context, job_id)))
+    with context.database.read() as connection:
+        assert job_status(connection, job_id).state == "done"
+        made = load_file(Path(find_model(connection, "taste").path) / "model.safetensors")
+    base = load_file(CHECKPOINTS / "bert" / "model.safetensors")
+    assert {name for name in base if not np.array_equal(made[name], base[name])} == {
+        "classifier.weight",
+        "classifier.bias",
+    }
+    # A state need not hold what the base holds: beside the random states and the optimizer's, just the head.
+    weights = [name for name in held[0] if name.startswith("model.")]
+    assert 2 < len(weights) < len(base) / 2
 
 
 #: Six steps in three epochs; dropout and shuffling are active, so that every random state counts.

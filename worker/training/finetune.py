@@ -34,6 +34,7 @@ from worker.training.progress import Progress
 from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
 from worker.training.temperature import fit_temperature
+from worker.training.trainable import freeze_encoder
 
 log = structlog.get_logger()
 
@@ -121,6 +122,8 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
             seed=params["seed"],
             dropout=params["dropout"],
         )
+    if params["freeze"]:
+        freeze_encoder(model)
     compile_classifier(model, params)
     return model, precision
 

@@ -113,11 +113,14 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
 
 
 def _variables(model: Classifier) -> dict[str, Any]:
-    """Every variable of the model, the random states of its dropout layers too, and of its optimizer.
+    """Every variable that training changes: weights, the random states of dropout layers, and the optimizer's.
 
-    By number: the paths that Keras gives them count up from model to model of a process.
+    Frozen weights are the base's. By number: the paths that Keras gives them count up from model to model of a
+    process.
     """
-    parts = {"model": model.variables, "optimizer": model.optimizer.variables}
+    frozen = {id(weight) for weight in model.weights if not weight.trainable}
+    changing = [variable for variable in model.variables if id(variable) not in frozen]
+    parts = {"model": changing, "optimizer": model.optimizer.variables}
     return {f"{part}.{at:05}": variable for part, found in parts.items() for at, variable in enumerate(found)}
 
 
