@@ -22,6 +22,8 @@ from producer.training_set import TrainingSources
 
 #: Of SOURCE, for validation and for test each, unless something else is said.
 _SHARE = 0.1
+#: Far above what adapters need: the kernel that they stand beside has no higher rank a head.
+_HIGHEST_RANK = 256
 _NAME = r"letters, digits, '.', '_' and '-'"
 
 
@@ -86,6 +88,12 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     help="balanced: every label counts for as much as any other, however rare it is.",
 )
 @click.option("--freeze", is_flag=True, help="Train the head only, and leave the encoder as it is: much faster.")
+@click.option(
+    "--lora-rank",
+    type=click.IntRange(1, _HIGHEST_RANK),
+    metavar="N",
+    help="Train adapters of rank N beside the encoder's query and value projections, and the head.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")

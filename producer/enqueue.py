@@ -38,7 +38,8 @@ class TrainingPlan:
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
     validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
     much as any other in the loss, however rare it is; "none" takes the examples as they are.
-    With `freeze` the encoder stays as it is, and only the head is trained.
+    With `freeze` the encoder stays as it is, and only the head is trained; with a `lora_rank` also
+    adapters of that rank beside the encoder's query and value projections, which are merged into them at the end.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TrainingPlan:
     calibrate: bool = False
     class_weights: str = "none"
     freeze: bool = False
+    lora_rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,9 @@ class Doorway:
         `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError, OptionError and
         CalibrationError.
         """
-        check_options(columns.problem_type, class_weights=plan.class_weights)
+        check_options(
+            columns.problem_type, class_weights=plan.class_weights, freeze=plan.freeze, lora_rank=plan.lora_rank
+        )
         shares = {"test": plan.test_share, "validation": plan.validation_share}
         data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
         labels = head_labels(data.labels, base, columns, plan.keep_head)

@@ -7,9 +7,15 @@ from producer.errors import OptionError
 from producer.training_options import check_options
 
 
+def check(problem_type: str, **options: object) -> None:
+    """As a plan has them that sets no other options."""
+    plan: dict[str, object] = {"class_weights": "none", "freeze": False, "lora_rank": None}
+    check_options(problem_type, **plan | options)  # type: ignore[arg-type]
+
+
 def test_what_fits_is_let_through() -> None:
-    check_options(SINGLE_LABEL, class_weights="balanced")
-    check_options(REGRESSION, class_weights="none")
+    check(SINGLE_LABEL, class_weights="balanced", freeze=True)
+    check(REGRESSION, lora_rank=4)
 
 
 @pytest.mark.parametrize(
@@ -17,10 +23,11 @@ def test_what_fits_is_let_through() -> None:
     [
         (MULTI_LABEL, {"class_weights": "balanced"}, "exclude one another, and this is multi label classification"),
         (REGRESSION, {"class_weights": "balanced"}, "exclude one another, and this is regression; leave it out"),
+        (SINGLE_LABEL, {"freeze": True, "lora_rank": 4}, "--freeze and --lora-rank exclude each other"),
     ],
 )
 def test_what_does_not_is_refused_with_what_is_allowed(
     problem_type: str, options: dict[str, object], said: str
 ) -> None:
     with pytest.raises(OptionError, match=said):
-        check_options(problem_type, **options)  # type: ignore[arg-type]
+        check(problem_type, **options)

@@ -30,6 +30,7 @@ from worker.training.callbacks import CurveWriter, StateKeeper
 from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import compile_classifier, encode_examples, fit_classifier
 from worker.training.held_out import HeldOut
+from worker.training.lora import add_adapters, merge_adapters
 from worker.training.progress import Progress
 from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
@@ -107,6 +108,7 @@ def _train(
         StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s),
     ]
     fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
+    merge_adapters(model)
     metrics = {"train_examples": len(examples), "training_precision": precision}
     return model, metrics | ({"resumed_from_step": first} if first else {})
 
@@ -122,8 +124,10 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
             seed=params["seed"],
             dropout=params["dropout"],
         )
-    if params["freeze"]:
+    if params["freeze"] or params["lora_rank"]:
         freeze_encoder(model)
+    if params["lora_rank"]:
+        add_adapters(model, params["lora_rank"], params["seed"])
     compile_classifier(model, params)
     return model, precision
 

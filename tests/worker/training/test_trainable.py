@@ -8,21 +8,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.samples import CHECKPOINTS
+from tests.worker.training.one_step import train_one_step
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.families import FAMILIES
 from worker.checkpoints.load import load_classifier
-from worker.training.fit import compile_classifier
 from worker.training.trainable import freeze_encoder
 
 LABELS = ("bad", "good")
-
-
-def one_step(model: Classifier) -> None:
-    """Train on one batch, with a rate that moves whatever can move."""
-    compile_classifier(model, {"learning_rate": 0.1, "steps": 1, "accumulate": 1})
-    tokens = np.int32([[2, 7, 9, 3], [2, 8, 3, 0]])
-    inputs = {"token_ids": tokens, "padding_mask": np.int32(tokens > 0), "segment_ids": np.zeros_like(tokens)}
-    model.fit({name: inputs[name] for name in model.input_names}, np.int32([0, 1]), batch_size=2, verbose=0)
 
 
 def changed(before: dict[str, np.ndarray], model: Classifier) -> set[str]:
@@ -39,7 +31,7 @@ def test_only_the_head_moves(name: str) -> None:
     model = load_classifier(CHECKPOINTS / name, labels=LABELS)
     freeze_encoder(model)
     before = values(model)
-    one_step(model)
+    train_one_step(model)
     assert changed(before, model) == {slot.variable for slot in FAMILIES[name].head}
     assert len(model.optimizer.variables) < 4 * len(FAMILIES[name].head) + 3
 
