@@ -53,6 +53,14 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--base", default=DEFAULT_BASE, show_default=True, help="minilm, a directory, a model or a hub id.")
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True)
+@click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Batches that make one step: as if --batch-size were N times as large, in the memory of one batch.",
+)
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=5e-5, show_default=True)
 @click.option(
     "--max-length",

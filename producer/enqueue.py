@@ -37,14 +37,16 @@ class TrainingPlan:
     `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
     validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
-    much as any other in the loss, however rare it is; "none" takes the examples as they are.
-    With `freeze` the encoder stays as it is, and only the head is trained; with a `lora_rank` also
-    adapters of that rank beside the encoder's query and value projections, which are merged into them at the end.
+    much as any other in the loss, however rare it is; "none" takes the examples as they are. A step of training takes
+    the examples of `accumulate` batches of `batch_size`. With `freeze` the encoder stays as it is, and only the head is
+    trained; with a `lora_rank` also adapters of that rank beside the encoder's query and value projections, which are
+    merged into them at the end.
     """
 
     name: str
     epochs: int = 1
     batch_size: int = 16
+    accumulate: int = 1
     learning_rate: float = 5e-5
     max_length: int | None = None
     dropout: float | None = None
@@ -158,7 +160,7 @@ class Doorway:
             "base_directory": str(base.directory),
             "problem_type": columns.problem_type,
             "labels": labels,
-            "steps": plan.epochs * ceil(len(data.splits["train"]) / plan.batch_size),
+            "steps": plan.epochs * ceil(len(data.splits["train"]) / (plan.batch_size * plan.accumulate)),
             "data": asdict(data.check),
             **asdict(plan),
             **named_columns(columns),

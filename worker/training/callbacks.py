@@ -31,7 +31,9 @@ class CurveWriter(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write a point if the last one is old enough, or this is the last step."""
-        step = self._progress.step(batch)
+        step = self._progress.ended_step(batch)
+        if step is None:
+            return
         if time.monotonic() - self._written_at < _POINT_S and step < self._progress.steps:
             return
         self._written_at = time.monotonic()
@@ -55,7 +57,9 @@ class StateKeeper(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save if it is time to; raise if the work must end."""
-        step = self._progress.step(batch)
+        step = self._progress.ended_step(batch)
+        if step is None:
+            return
         try:
             self._check()
         except StopRequested:

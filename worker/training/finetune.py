@@ -102,7 +102,7 @@ def _train(
     first = states.restore(model)
     with context.database.write() as connection:
         forget_metrics(connection, claim.job_id, first)
-    progress = Progress(params["steps"], params["epochs"], first)
+    progress = Progress(params["steps"], params["epochs"], first, params["accumulate"])
     callbacks = [
         CurveWriter(_curve(context, claim), progress),
         StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s),

@@ -36,6 +36,7 @@ def test_each_weight_stands_beside_its_example() -> None:
         targets,
         targets.astype(np.float32) / 8,
         batch_size=4,
+        accumulate=1,
         epochs=2,
         first_step=1,
         seed=0,
