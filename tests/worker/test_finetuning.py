@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL, read_checkpoint_facts
 from db.claims import Claim
 from db.database import Database
-from db.errors import LeaseLost
+from db.errors import DatabaseUnreachable, LeaseLost
 from db.jobs import LabelledReview, NewJob, cancel_job, create_job, job_status
 from db.promotion import compete
 from db.registry import find_model, get_model, list_models
@@ -25,11 +25,13 @@ from tests.samples import CHECKPOINTS, SomeReview
 from worker.backend import keras, tf
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
+from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.scoring import score_chunks
 from worker.training.batches import epoch_order
 from worker.training.finetune import finetune
 from worker.training.learning_rate import WarmUpThenDecay
+from worker.training.out_of_memory import saying_what_to_lower
 
 GOOD = ("A wonderful film.", "wonderful", "a wonderful price", "wonderful screen")
 BAD = ("terrible", "a terrible film", "terrible price", "the screen is terrible")
@@ -190,6 +192,50 @@ def test_a_base_that_is_gone_fails_with_its_reason(
         job = job_status(connection, job_id)
     assert job.state == "failed"
     assert job.error == "TrainingError: the base checkpoint /nowhere is not a folder on this machine"
+
+
+def test_out_of_memory_fails_at_once_and_says_what_to_lower(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]]
+) -> None:
+    job_id, chunk_id = make_job(epochs=2, steps=4)
+    # The error is TensorFlow's own, out of the midst of fit: an exabyte is really asked for.
+    run_until(context, chunk_id, look_after(3), lambda: tf.zeros([2**58]))
+    with context.database.read() as connection:
+        job = job_status(connection, job_id)
+        assert list_models(connection) == []
+    assert (job.state, job.error) == (
+        "failed",
+        "TrainingError: memory ran out in training; lower --batch-size (it is 4) and make up for it with --accumulate, "
+        "as with --batch-size 2 --accumulate 2, or lower --max-length (it is 16)",
+    )
+    assert left_over(context) == []
+    # The process goes on, and has a model in memory again.
+    job_id, chunk_id = make_job(epochs=1, steps=2)
+    run_chunk(context, chunk_id, finetune)
+    with context.database.read() as connection:
+        assert job_status(connection, job_id).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "params", "said"),
+    [
+        (
+            MemoryError(),
+            {"batch_size": 1, "max_length": None},
+            r"; lower --max-length \(it is the limit of the model\)$",
+        ),
+        (RuntimeError("std::bad_alloc"), {"accumulate": 3}, "as with --batch-size 2 --accumulate 6"),
+    ],
+)
+def test_what_can_be_lowered_depends_on_the_training(error: Exception, params: dict[str, object], said: str) -> None:
+    with pytest.raises(TrainingError, match=said), saying_what_to_lower(PLAN | params):
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), DatabaseUnreachable("out of memory"), OSError(28, "full")])
+def test_other_errors_stay_what_they_are(error: Exception) -> None:
+    with pytest.raises(type(error)), saying_what_to_lower(PLAN):
+        raise error
 
 
 def test_cancelled_training_leaves_no_version(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:

@@ -32,6 +32,7 @@ from worker.training.files import states_folder, tidy, version_folder
 from worker.training.fit import Encoding, compile_classifier, encode_examples, fit_classifier
 from worker.training.held_out import HeldOut
 from worker.training.lora import add_adapters, merge_adapters
+from worker.training.out_of_memory import saying_what_to_lower
 from worker.training.progress import Progress
 from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
@@ -66,7 +67,8 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     started = time.monotonic()
     # Reading the facts digests the weights, so it is done once for the base and once for the result.
     base_facts = read_checkpoint_facts(base)
-    model, metrics = _train(context, claim, heartbeat, base, base_facts)
+    with saying_what_to_lower(claim.params):
+        model, metrics = _train(context, claim, heartbeat, base, base_facts)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
     held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens)
