@@ -37,6 +37,7 @@ def reference(name: str) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
 
 def test_single_labels() -> None:
     texts, values, labels = reference("bert")
+    values /= values.sum(axis=1, keepdims=True)  # they are told with some digits only
     right = [labels[at % 3] for at in range(len(texts))]
     predicted = [labels[at] for at in values.argmax(axis=1)]
     assert validation("bert", SINGLE_LABEL, right, texts).measure() == {
