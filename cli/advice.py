@@ -14,6 +14,7 @@ _REMEDIES = {
     "cannot be used": "see that the database server runs and is in reach; the chunk is tried again by itself",
     "are gone": "put the model's folder back, or share REVIEWMILL_HOME/models with the worker's machine",
     "is not a folder on this machine": "put the base's folder there, or share it with the worker's machine",
+    "memory ran out in training": "fine-tune again with what the error names lowered, or give the worker more memory",
     "worker died": "look into the worker's log and the kernel's (out of memory?); for training, lower --batch-size "
     "or --max-length",
 }

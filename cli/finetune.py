@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 
 import click
 from celery import Celery
@@ -12,15 +13,20 @@ from cli.run_job import run_job
 from cli.training_check import show_training_check
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.schema import open_database
+from db.training import STOPPING_METRICS
 from producer.checkpoints import DEFAULT_BASE, find_base
 from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
 from producer.sources import open_source
+from producer.training_options import CLASS_WEIGHTS
 from producer.training_set import TrainingSources
 
 #: Of SOURCE, for validation and for test each, unless something else is said.
 _SHARE = 0.1
+#: Far above what adapters need: the kernel that they stand beside has no higher rank a head.
+_HIGHEST_RANK = 256
+_METRICS = list(dict.fromkeys(chain.from_iterable(STOPPING_METRICS.values())))
 _NAME = r"letters, digits, '.', '_' and '-'"
 
 
@@ -50,6 +56,14 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--base", default=DEFAULT_BASE, show_default=True, help="minilm, a directory, a model or a hub id.")
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True)
+@click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Batches that make one step: as if --batch-size were N times as large, in the memory of one batch.",
+)
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=5e-5, show_default=True)
 @click.option(
     "--max-length",
@@ -77,6 +91,31 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option(
     "--calibrate", is_flag=True, help="Fit a temperature on the held-out texts, so that 0.9 is right nine times in ten."
 )
+@click.option(
+    "--class-weights",
+    type=click.Choice(CLASS_WEIGHTS),
+    default="none",
+    show_default=True,
+    help="balanced: every label counts for as much as any other, however rare it is.",
+)
+@click.option("--freeze", is_flag=True, help="Train the head only, and leave the encoder as it is: much faster.")
+@click.option(
+    "--lora-rank",
+    type=click.IntRange(1, _HIGHEST_RANK),
+    metavar="N",
+    help="Train adapters of rank N beside the encoder's query and value projections, and the head.",
+)
+@click.option(
+    "--early-stopping",
+    type=click.Choice(_METRICS),
+    help="Stop when this metric on the validation texts gets no better, and keep the best epoch's weights.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    metavar="P",
+    help="Epochs in a row that may be no better, with --early-stopping. [default: 1]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
@@ -96,6 +135,8 @@ def command(
     test: str | None,
     validation_split: float | None,
     test_split: float | None,
+    early_stopping: str | None,
+    patience: int | None,
     **plan: object,
 ) -> int:
     """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is)."""
@@ -104,7 +145,8 @@ def command(
         "validation_share": _share("validation", validation, validation_split),
         "test_share": _share("test", test, test_split),
     }
-    training = TrainingPlan(**shares, **plan)  # type: ignore[arg-type]
+    stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
+    training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
     sources = _open(columns, {"train": source, "validation": validation, "test": test})
     database = open_database()
     checkpoint = find_base(database, base)
@@ -140,6 +182,12 @@ def _share(split: str, source: str | None, share: float | None) -> float:
     if share is not None:
         raise click.UsageError(f"--{split} and --{split}-split exclude each other: give a source or a share")
     return 0.0
+
+
+def _patience(early_stopping: str | None, patience: int | None) -> int:
+    if patience is not None and early_stopping is None:
+        raise click.UsageError(f"--patience is for --early-stopping; add it ({', '.join(_METRICS)}), or leave both out")
+    return patience or 1
 
 
 def _open(columns: Columns, named: Mapping[str, str | None]) -> TrainingSources:

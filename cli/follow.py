@@ -15,6 +15,8 @@ from db.training import latest_metrics
 _LOOK_S = 0.3
 #: A worker needs some seconds to load TensorFlow and the model; after this long something is wrong.
 _PATIENCE_S = 90.0
+#: What is shown of a training, where it has it.
+_FIGURES = ("loss", "accuracy", "binary_accuracy", "mae", "val_loss", "val_accuracy", "val_mae")
 
 
 def follow_job(database: Database, job_id: int) -> JobStatus:
@@ -88,11 +90,14 @@ def _scoring(job: JobStatus, _metrics: dict[str, float], clock: _Clock) -> tuple
 def _finetuning(job: JobStatus, metrics: dict[str, float], clock: _Clock) -> tuple[int, int, str]:
     step, steps = int(metrics.get("step", 0)), int(job.params["steps"])
     words = [f"step {step:,}/{steps:,}"]
-    for name in ("loss", "accuracy", "binary_accuracy", "mean_absolute_error"):
-        if name in metrics:
-            words.append(f"{name.replace('_', ' ')} {metrics[name]:.3f}")
-    words += _pace(clock.pace(step), steps - step, "steps/s") if step < steps else ["evaluating and saving"]
-    return step, steps, _joined(job, words)
+    if job.state == "done" and job.params.get("early_stopping") and step < steps:
+        return step, step, _joined(job, [f"{words[0]} · stopped early"])
+    if step == steps:
+        words.append("evaluating and saving")
+    pace = _pace(clock.pace(step), steps - step, "steps/s") if step < steps else []
+    # A narrow terminal cuts off what comes last, so that is the speed, and not the time that is left.
+    figures = [f"{name.replace('_', ' ')} {metrics[name]:.3f}" for name in _FIGURES if name in metrics]
+    return step, steps, _joined(job, [*words, *pace[1:], *figures, *pace[:1]])
 
 
 _SHOWN: dict[str, Callable[[JobStatus, dict[str, float], _Clock], tuple[int, int, str]]] = {

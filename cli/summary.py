@@ -53,6 +53,8 @@ def _tell(database: Database, job: JobStatus) -> None:
         _tell_scoring(database, job, facts)
     elif job.state == "done":
         say(f"Job {job.id} made {facts['model']} in {facts['seconds']} s{_how_good(facts['metrics'])}.")
+        if "kept_epoch" in facts["metrics"]:
+            say(f"It keeps epoch {facts['metrics']['kept_epoch']} of the {facts['metrics']['trained_epochs']} trained.")
         say(f"Score with it: reviewmill score SOURCE --text COL --model {facts['model']}")
     else:
         say(f"Job {job.id} is {job.state}.")

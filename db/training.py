@@ -3,10 +3,20 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
+from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.jobs import FINAL_STATES
 from db.tables import Example, Job, Review, TrainingMetric
+
+#: What is measured on the validation examples at an epoch's end, and can stop a training early, by problem type.
+STOPPING_METRICS = {
+    SINGLE_LABEL: ("loss", "accuracy", "macro_f1"),
+    MULTI_LABEL: ("loss", "accuracy", "macro_f1"),
+    REGRESSION: ("loss", "mae"),
+}
+#: How their names begin in the curve.
+VALIDATION_PREFIX = "val_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,13 @@ def store_metrics(connection: Connection, job_id: int, epoch: int, step: int, va
 
 
 def forget_metrics(connection: Connection, job_id: int, after_step: int) -> None:
-    """Drop the points of the job's curve that lie beyond the step from which it is trained again (0: all)."""
-    connection.execute(delete(TrainingMetric).where(TrainingMetric.job_id == job_id, TrainingMetric.step > after_step))
+    """Drop the points of the job's curve that lie beyond the step from which it is trained again (0: all).
+
+    An epoch that ends with that very step is validated again.
+    """
+    is_validation = TrainingMetric.name.startswith(VALIDATION_PREFIX, autoescape=True)
+    is_again = or_(TrainingMetric.step > after_step, and_(TrainingMetric.step == after_step, is_validation))
+    connection.execute(delete(TrainingMetric).where(TrainingMetric.job_id == job_id, is_again))
 
 
 def latest_metrics(connection: Connection, job_id: int) -> dict[str, float]:

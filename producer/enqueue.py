@@ -21,6 +21,7 @@ from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
 from producer.training_check import refuse_strangers
+from producer.training_options import check_early_stopping, check_options
 from producer.training_set import TrainingSources, read_training_set
 
 #: Where a job's params tell the source of each split.
@@ -35,12 +36,18 @@ class TrainingPlan:
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
     `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
-    validation texts, which the model's logits are divided by.
+    validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
+    much as any other in the loss, however rare it is; "none" takes the examples as they are. A step of training takes
+    the examples of `accumulate` batches of `batch_size`. With `freeze` the encoder stays as it is, and only the head is
+    trained; with a `lora_rank` also adapters of that rank beside the encoder's query and value projections, which are
+    merged into them at the end. With `early_stopping`, a metric on the validation texts, training stops when `patience`
+    epochs in a row were no better than the best, whose weights are kept.
     """
 
     name: str
     epochs: int = 1
     batch_size: int = 16
+    accumulate: int = 1
     learning_rate: float = 5e-5
     max_length: int | None = None
     dropout: float | None = None
@@ -49,6 +56,11 @@ class TrainingPlan:
     seed: int = 0
     keep_head: bool = False
     calibrate: bool = False
+    class_weights: str = "none"
+    freeze: bool = False
+    lora_rank: int | None = None
+    early_stopping: str | None = None
+    patience: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +144,32 @@ class Doorway:
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
-        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError and
+        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError, OptionError and
         CalibrationError.
         """
+        check_options(
+            columns.problem_type,
+            class_weights=plan.class_weights,
+            freeze=plan.freeze,
+            lora_rank=plan.lora_rank,
+            early_stopping=plan.early_stopping,
+        )
         shares = {"test": plan.test_share, "validation": plan.validation_share}
         data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
         labels = head_labels(data.labels, base, columns, plan.keep_head)
         for split, texts in data.splits.items():
             refuse_strangers(texts, columns, labels, split)
+        held_out = len(data.splits.get("validation", ()))
+        check_early_stopping(plan.early_stopping, held_out)
         if plan.calibrate:
-            check_calibration(columns.problem_type, len(data.splits.get("validation", ())))
+            check_calibration(columns.problem_type, held_out)
         params = {
             **{_SOURCE_PARAMS[split]: source.name for split, source in sources.by_split().items()},
             "base": base.name,
             "base_directory": str(base.directory),
             "problem_type": columns.problem_type,
             "labels": labels,
-            "steps": plan.epochs * ceil(len(data.splits["train"]) / plan.batch_size),
+            "steps": plan.epochs * ceil(len(data.splits["train"]) / (plan.batch_size * plan.accumulate)),
             "data": asdict(data.check),
             **asdict(plan),
             **named_columns(columns),

@@ -53,3 +53,7 @@ class ExampleError(ProducerError):
 
 class CalibrationError(ProducerError):
     """A model that is to be fine-tuned cannot be calibrated."""
+
+
+class OptionError(ProducerError):
+    """The options of a fine-tuning do not go together, or do not fit its labels."""

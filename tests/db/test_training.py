@@ -67,6 +67,12 @@ def test_the_curve_tells_its_newest_point(database: Database) -> None:
         ]
         forget_metrics(connection, job_id, 5)
         assert latest_metrics(connection, job_id) == {"loss": 0.7, "accuracy": 0.5, "step": 5, "epoch": 1}
+        # The epoch that ends there is validated again.
+        store_metrics(connection, job_id, 1, 4, {"val_loss": 0.9})
+        store_metrics(connection, job_id, 1, 5, {"val_loss": 0.8, "valley": 0.1})
+        forget_metrics(connection, job_id, 5)
+        kept = [(point.step, point.name) for point in load_curve(connection, job_id)]
+        assert kept == [(4, "val_loss"), (5, "loss"), (5, "accuracy"), (5, "valley")]
         forget_metrics(connection, job_id, 0)
         assert latest_metrics(connection, job_id) == {}
 

@@ -69,7 +69,7 @@ def stored(database: Database) -> dict[str, dict[str, str]]:
 
 def test_a_text_is_one_example_of_one_split(doorway: Doorway, base: BaseCheckpoint, write: Write) -> None:
     source = write("r.jsonl", *((f"text {number % 150}", number % 150 % 3) for number in range(300)))
-    plan = TrainingPlan("m", epochs=2, batch_size=10, validation_share=0.3, test_share=0.2)
+    plan = TrainingPlan("m", epochs=2, batch_size=5, accumulate=2, validation_share=0.3, test_share=0.2)
     job = enqueued(doorway, base, source, plan=plan)
     splits = stored(doorway.database)
     assert {split: len(texts) for split, texts in splits.items()} == {"train": 75, "validation": 45, "test": 30}

@@ -1,33 +1,31 @@
 """A model version tells how it does on the examples it was not trained on, and is calibrated on some of them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from db.checkpoint import SINGLE_LABEL
 from db.database import Database
 from db.jobs import LabelledReview, NewJob, create_job, job_status
 from db.registry import RegisteredModel, get_model
 from db.reviews import load_reviews, store_reviews
+from producer.enqueue import TrainingPlan
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.training.finetune import finetune
 
 PARAMS = {
-    "name": "taste",
+    **asdict(TrainingPlan("taste", epochs=15, batch_size=4, learning_rate=5e-3, max_length=16, dropout=0.0)),
     "base": "bert",
     "base_directory": str(CHECKPOINTS / "bert"),
+    "problem_type": SINGLE_LABEL,
     "labels": ["bad", "good"],
-    "epochs": 15,
     "steps": 30,
-    "batch_size": 4,
-    "learning_rate": 5e-3,
-    "max_length": 16,
-    "dropout": 0.0,
-    "seed": 0,
 }
 THINGS = ("film", "price", "screen", "a film")
 TRAIN = [(f"{word} {thing}", label) for word, label in (("wonderful", "good"), ("terrible", "bad")) for thing in THINGS]

@@ -1,4 +1,4 @@
-"""The TensorFlow engine: the Keras model of a checkpoint under one tf.function."""
+"""The TensorFlow engine: a Keras model under one tf.function."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from worker.backend import tf
-from worker.checkpoints.classifier import input_names
+from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.compute import computing_in
 from worker.checkpoints.load import load_classifier
 from worker.engines.base import Batch
@@ -15,13 +15,12 @@ from worker.engines.base import Batch
 _ANY_BATCH = tf.TensorSpec((None, None), tf.int32)
 
 
-class TensorFlowEngine:
-    """Inference with TensorFlow in float32 or bfloat16, on whatever device it places the model."""
+class ModelEngine:
+    """Inference with a model that is there, with the weights it has at each batch."""
 
-    def __init__(self, directory: Path, precision: str = "float32") -> None:
-        """Load the checkpoint; raises CheckpointLoadError. The first batch also pays for the one trace."""
-        with computing_in(precision):
-            self._model = load_classifier(directory)
+    def __init__(self, model: Classifier) -> None:
+        """The first batch pays for the one trace."""
+        self._model = model
         self._names = input_names(self._model.family)
         self._run = tf.function(self._forward, input_signature=[_ANY_BATCH] * len(self._names))
 
@@ -46,3 +45,12 @@ class TensorFlowEngine:
 
     def _forward(self, *inputs: Any) -> Any:
         return self._model(dict(zip(self._names, inputs, strict=True)), training=False)
+
+
+class TensorFlowEngine(ModelEngine):
+    """Inference with TensorFlow in float32 or bfloat16, on whatever device it places the model."""
+
+    def __init__(self, directory: Path, precision: str = "float32") -> None:
+        """Load the checkpoint; raises CheckpointLoadError."""
+        with computing_in(precision):
+            super().__init__(load_classifier(directory))

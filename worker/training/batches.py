@@ -27,30 +27,50 @@ def epoch_order(lengths: Sequence[int], batch_size: int, random: np.random.Gener
     return [batches[index] for index in random.permutation(len(batches))]
 
 
+def cut_step(step: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.float32]]:
+    """Cut the examples of a step into `count` batches, each with the factor by which its mean loss is to count.
+
+    The mean of these batches' means is then the mean over the step's examples, also where they do not divide evenly.
+    Where there are fewer examples than batches, the first fills these up and counts for nothing.
+    """
+    for part in np.array_split(step, count):
+        yield part if len(part) else step[:1], np.float32(count * len(part) / len(step))
+
+
 def training_data(
     encoded: Sequence[Encoded],
     targets: np.ndarray,
+    weights: np.ndarray,
     *,
     batch_size: int,
+    accumulate: int,
     epochs: int,
     first_step: int,
     seed: int,
     padding_id: int,
     input_names: Sequence[str],
 ) -> Any:
-    """A tf.data dataset of all epochs, one after the other: ({input: int32 [batch, tokens]}, targets [batch, ...]).
+    """A tf.data dataset of all epochs, one after the other.
 
-    It starts at `first_step`, counted from 0, with the very batches that a run from the start has from there on.
+    Its elements are ({input: int32 [batch, tokens]}, targets [batch, ...], weights float32 [batch]), the weights being
+    those of the examples in the loss. `accumulate` of these batches make a step, of the very examples that one batch
+    of as many has. It starts at `first_step`, counted from 0, with the very batches that a run from the start has from
+    there on.
     """
     lengths = [one.length for one in encoded]
 
-    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         random = np.random.default_rng(seed)
-        batches = chain.from_iterable(epoch_order(lengths, batch_size, random) for _ in range(epochs))
-        for indices in islice(batches, first_step, None):
-            batch = collate([encoded[index] for index in indices], padding_id)
-            yield {name: getattr(batch, name) for name in input_names}, targets[indices]
+        steps = chain.from_iterable(epoch_order(lengths, batch_size * accumulate, random) for _ in range(epochs))
+        for step in islice(steps, first_step, None):
+            for indices, factor in cut_step(step, accumulate):
+                batch = collate([encoded[index] for index in indices], padding_id)
+                yield {name: getattr(batch, name) for name in input_names}, targets[indices], weights[indices] * factor
 
     matrix = tf.TensorSpec([None, None], tf.int32)
-    signature = (dict.fromkeys(input_names, matrix), tf.TensorSpec([None, *targets.shape[1:]], targets.dtype))
+    signature = (
+        dict.fromkeys(input_names, matrix),
+        tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
+        tf.TensorSpec([None], tf.float32),
+    )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)

@@ -26,14 +26,19 @@ from worker.context import WorkerContext
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
-from worker.training.callbacks import CurveWriter, StateKeeper
+from worker.training.callbacks import CurveWriter, StateKeeper, Validator, Write
+from worker.training.early_stopping import BestEpoch
 from worker.training.files import states_folder, tidy, version_folder
-from worker.training.fit import compile_classifier, encode_examples, fit_classifier
+from worker.training.fit import Encoding, compile_classifier, encode_examples, fit_classifier
 from worker.training.held_out import HeldOut
+from worker.training.lora import add_adapters, merge_adapters
+from worker.training.out_of_memory import saying_what_to_lower
 from worker.training.progress import Progress
 from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
 from worker.training.temperature import fit_temperature
+from worker.training.trainable import freeze_encoder
+from worker.training.validation import Validation
 
 log = structlog.get_logger()
 
@@ -62,7 +67,8 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     started = time.monotonic()
     # Reading the facts digests the weights, so it is done once for the base and once for the result.
     base_facts = read_checkpoint_facts(base)
-    model, metrics = _train(context, claim, heartbeat, base, base_facts)
+    with saying_what_to_lower(claim.params):
+        model, metrics = _train(context, claim, heartbeat, base, base_facts)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
     held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens)
@@ -89,27 +95,46 @@ def _train(
     context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path, facts: CheckpointFacts
 ) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
-    with context.database.read() as connection:
-        examples = load_examples(connection, claim.job_id, "train")
     tokenizer = load_tokenizer(base)
     max_length = min(params["max_length"] or facts.max_tokens, facts.max_tokens)
-    problem_type = params["problem_type"]
-    data = encode_examples(tokenizer, examples, params["labels"], problem_type, max_length, heartbeat.check)
+    data, held_out = (
+        _encode(context, claim, split, tokenizer, max_length, heartbeat.check) for split in ("train", "validation")
+    )
     model, precision = _new_model(base, params)
-    states = _states(context, claim, facts)
+    best = BestEpoch(model, params["early_stopping"], params["patience"])
+    states = _states(context, claim, facts, best)
     first = states.restore(model)
     with context.database.write() as connection:
         forget_metrics(connection, claim.job_id, first)
-    progress = Progress(params["steps"], params["epochs"], first)
-    callbacks = [
-        CurveWriter(_curve(context, claim), progress),
-        StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s),
-    ]
+    progress = Progress(params["steps"], params["epochs"], first, params["accumulate"])
+    budget = context.settings.first_token_budget
+    validation = Validation(model, held_out, tokenizer.pad_token_id, budget, heartbeat.check)
+    write = _curve(context, claim)
+    validator = Validator(validation.measure, write, progress, best)
+    keeper = StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s)
     began = time.monotonic()
-    fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
+    if not validator.catch_up():
+        callbacks = [CurveWriter(write, progress), keeper, validator]
+        fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
     seconds = round(time.monotonic() - began, 2)
-    metrics = {"train_examples": len(examples), "training_precision": precision, "training_seconds": seconds}
+    metrics = {"train_examples": len(data.encoded), "training_precision": precision, "training_seconds": seconds}
+    metrics |= best.put_back()
+    merge_adapters(model)
     return model, metrics | ({"resumed_from_step": first} if first else {})
+
+
+def _encode(
+    context: WorkerContext,
+    claim: Claim,
+    split: str,
+    tokenizer: Any,
+    max_length: int,
+    check: Callable[[], None],
+) -> Encoding:
+    params = claim.params
+    with context.database.read() as connection:
+        examples = load_examples(connection, claim.job_id, split)
+    return encode_examples(tokenizer, examples, params["labels"], params["problem_type"], max_length, check)
 
 
 def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
@@ -123,16 +148,20 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
             seed=params["seed"],
             dropout=params["dropout"],
         )
+    if params["freeze"] or params["lora_rank"]:
+        freeze_encoder(model)
+    if params["lora_rank"]:
+        add_adapters(model, params["lora_rank"], params["seed"])
     compile_classifier(model, params)
     return model, precision
 
 
-def _states(context: WorkerContext, claim: Claim, base: CheckpointFacts) -> TrainingStates:
+def _states(context: WorkerContext, claim: Claim, base: CheckpointFacts, best: BestEpoch) -> TrainingStates:
     folder = states_folder(context.settings.models_dir, claim.params["name"], claim.job_id)
-    return TrainingStates(folder, claim.attempt, fingerprint(claim.params, base.digest))
+    return TrainingStates(folder, claim.attempt, fingerprint(claim.params, base.digest), best.variables)
 
 
-def _curve(context: WorkerContext, claim: Claim) -> Callable[[int, int, Mapping[str, float]], None]:
+def _curve(context: WorkerContext, claim: Claim) -> Write:
     def write(epoch: int, step: int, values: Mapping[str, float]) -> None:
         try:
             with context.database.write() as connection:

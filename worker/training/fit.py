@@ -11,6 +11,7 @@ from worker.backend import keras
 from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.training.batches import training_data
+from worker.training.class_weights import example_weights
 from worker.training.learning_rate import WarmUpThenDecay
 from worker.training.losses import loss_of, metrics_of
 from worker.training.optimizer import FusedAdamW
@@ -52,12 +53,14 @@ def encode_examples(
 def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
     """Give the model its loss and its optimizer, with all the optimizer's variables, which a state restores.
 
-    AdamW, warm-up and linear decay, clipped gradients.
+    AdamW, warm-up and linear decay, clipped gradients. Of several batches that make a step, the mean gradient counts.
     """
+    accumulate = params["accumulate"]
     optimizer = FusedAdamW(
-        WarmUpThenDecay(params["learning_rate"], params["steps"], _WARM_UP_SHARE),
+        WarmUpThenDecay(params["learning_rate"], params["steps"], _WARM_UP_SHARE, accumulate),
         weight_decay=_WEIGHT_DECAY,
         global_clipnorm=_GRADIENT_NORM,
+        gradient_accumulation_steps=accumulate if accumulate > 1 else None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     optimizer.build(model.trainable_variables)
@@ -80,7 +83,9 @@ def fit_classifier(
     dataset = training_data(
         data.encoded,
         data.targets,
+        example_weights(data.targets, params["class_weights"]),
         batch_size=params["batch_size"],
+        accumulate=params["accumulate"],
         epochs=params["epochs"],
         first_step=first_step,
         seed=params["seed"],
@@ -88,5 +93,5 @@ def fit_classifier(
         input_names=input_names(model.family),
     )
     # One Keras epoch over all of ours keeps steps and the running figures in one line.
-    steps = params["steps"] - first_step
-    model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=list(callbacks))
+    batches = (params["steps"] - first_step) * params["accumulate"]
+    model.fit(dataset, steps_per_epoch=batches, shuffle=False, verbose=0, callbacks=list(callbacks))

@@ -17,7 +17,7 @@ def loss_of(problem_type: str) -> keras.losses.Loss:
 
 
 def metrics_of(problem_type: str) -> list[Any]:
-    """What the curve shows beside the loss: `accuracy`, `binary_accuracy`, or the regression's mean absolute error."""
+    """What the curve shows beside the loss: `accuracy`, `binary_accuracy`, or `mae`, the regression's."""
     return list(_METRICS[problem_type])
 
 
@@ -38,5 +38,5 @@ _LOSSES: Mapping[str, Callable[[], keras.losses.Loss]] = {
 _METRICS: Mapping[str, tuple[Any, ...]] = {
     SINGLE_LABEL: ("accuracy",),
     MULTI_LABEL: (binary_accuracy,),
-    REGRESSION: ("mean_absolute_error",),
+    REGRESSION: ("mae",),
 }

@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,15 @@ class TrainingStates:
     """The saved states of one job, in `FOLDER/attempt-A/step-S.safetensors`, as one attempt at it sees them.
 
     An attempt writes to a folder of its own and removes those of earlier attempts only, so that one that has
-    lost its lease without knowing cannot spoil the states of its heir. Only the newest state is kept.
+    lost its lease without knowing cannot spoil the states of its heir. Only the newest state is kept. `beside` are
+    variables of the training that are neither the model's nor its optimizer's.
     """
 
-    def __init__(self, folder: Path, attempt: int, fingerprint: str) -> None:
+    def __init__(self, folder: Path, attempt: int, fingerprint: str, beside: Sequence[Any] = ()) -> None:
         self._folder = folder
         self._attempt = attempt
         self._fingerprint = fingerprint
+        self._beside = beside
         self._own = folder / f"attempt-{attempt}"
         self._opened = False
 
@@ -69,7 +71,7 @@ class TrainingStates:
         return 0
 
     def _write(self, place: Path, model: Classifier, step: int) -> None:
-        values = {name: np.asarray(variable.numpy(), order="C") for name, variable in _variables(model).items()}
+        values = {name: np.asarray(variable.numpy(), order="C") for name, variable in self._variables(model).items()}
         about = {"fingerprint": self._fingerprint, "step": str(step)}
         beside = place.with_name(f".{place.name}.partial")
         try:
@@ -100,8 +102,19 @@ class TrainingStates:
             if about.get("fingerprint") != self._fingerprint:
                 raise TrainingStateError("it is of another training")
             values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (the handle is no mapping)
-        _put(values, model)
+        _put(values, self._variables(model))
         return int(about["step"])
+
+    def _variables(self, model: Classifier) -> dict[str, Any]:
+        """Every variable that training changes: weights, the random states of dropout layers, and the optimizer's.
+
+        Frozen weights are the base's. By number: the paths that Keras gives them count up from model to model of a
+        process.
+        """
+        frozen = {id(weight) for weight in model.weights if not weight.trainable}
+        changing = [variable for variable in model.variables if id(variable) not in frozen]
+        parts = {"model": changing, "optimizer": model.optimizer.variables, "beside": self._beside}
+        return {f"{part}.{at:05}": variable for part, found in parts.items() for at, variable in enumerate(found)}
 
 
 def _numbered(folder: Path, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
@@ -112,17 +125,7 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
     return [(int(match[1]), path) for match, path in found if match]
 
 
-def _variables(model: Classifier) -> dict[str, Any]:
-    """Every variable of the model, the random states of its dropout layers too, and of its optimizer.
-
-    By number: the paths that Keras gives them count up from model to model of a process.
-    """
-    parts = {"model": model.variables, "optimizer": model.optimizer.variables}
-    return {f"{part}.{at:05}": variable for part, found in parts.items() for at, variable in enumerate(found)}
-
-
-def _put(values: Mapping[str, np.ndarray], model: Classifier) -> None:
-    variables = _variables(model)
+def _put(values: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> None:
     if values.keys() != variables.keys():
         raise TrainingStateError(f"it holds {len(values)} variables; the training has {len(variables)}")
     for name, variable in variables.items():

@@ -16,7 +16,7 @@ MARK = fingerprint({"steps": 6}, "a digest")
 
 def new_model(base: str = "bert", labels: tuple[str, ...] = ("bad", "good")) -> Classifier:
     model = load_classifier(CHECKPOINTS / base, labels=labels, seed=3)
-    compile_classifier(model, {"learning_rate": 1e-3, "steps": 6})
+    compile_classifier(model, {"learning_rate": 1e-3, "steps": 6, "accumulate": 1})
     return model
 
 
