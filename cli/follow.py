@@ -88,7 +88,7 @@ def _scoring(job: JobStatus, _metrics: dict[str, float], clock: _Clock) -> tuple
 def _finetuning(job: JobStatus, metrics: dict[str, float], clock: _Clock) -> tuple[int, int, str]:
     step, steps = int(metrics.get("step", 0)), int(job.params["steps"])
     words = [f"step {step:,}/{steps:,}"]
-    for name in ("loss", "accuracy", "binary_accuracy", "mean_absolute_error"):
+    for name in ("loss", "accuracy", "binary_accuracy", "agreement", "mean_absolute_error"):
         if name in metrics:
             words.append(f"{name.replace('_', ' ')} {metrics[name]:.3f}")
     words += _pace(clock.pace(step), steps - step, "steps/s") if step < steps else ["evaluating and saving"]

@@ -15,6 +15,9 @@ def show_provenance(told: Mapping[str, Any]) -> None:
     print_facts(
         {
             "  base": f"{told['base']} (digest {told['base_digest']})",
+            "  teacher": f"{told['teacher']['model']} (digest {told['teacher']['digest']})"
+            if "teacher" in told
+            else None,
             "  data": f"digest {told['data']['digest']}",
             **{f"    {name}": _split(split) for name, split in told["data"]["splits"].items()},
             "  seconds": told["seconds"],

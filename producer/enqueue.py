@@ -15,8 +15,11 @@ from db.retry import Retried, retry_job
 from db.rings import Ring
 from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
+from producer.distillation import Distillation, student_labels
+from producer.errors import TeacherError
 from producer.head import head_labels
 from producer.intake import Intake, take_in
+from producer.layers import check_layers
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
@@ -35,7 +38,8 @@ class TrainingPlan:
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
     `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
-    validation texts, which the model's logits are divided by.
+    validation texts, which the model's logits are divided by. `layers` is how many of the base's encoder layers are
+    kept, None all.
     """
 
     name: str
@@ -49,6 +53,7 @@ class TrainingPlan:
     seed: int = 0
     keep_head: bool = False
     calibrate: bool = False
+    layers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +133,24 @@ class Doorway:
         base: BaseCheckpoint,
         plan: TrainingPlan,
         *,
+        distillation: Distillation | None = None,
         limit: int | None = None,
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
-        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError and
+        With a distillation the base is its student, and the columns are those of `taught_columns`. `params["data"]`
+        is the TrainingCheck. Raises as scoring does, LabelError, ExampleError, ModelError, TeacherError and
         CalibrationError.
         """
+        check_layers(base, plan.layers)
         shares = {"test": plan.test_share, "validation": plan.validation_share}
         data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
-        labels = head_labels(data.labels, base, columns, plan.keep_head)
+        labels = _labels(data.labels, base, columns, plan, distillation)
         for split, texts in data.splits.items():
             refuse_strangers(texts, columns, labels, split)
         if plan.calibrate:
-            check_calibration(columns.problem_type, len(data.splits.get("validation", ())))
+            held_out = [one for one in data.splits.get("validation", ()) if one.label is not None]
+            check_calibration(columns.problem_type, len(held_out))
         params = {
             **{_SOURCE_PARAMS[split]: source.name for split, source in sources.by_split().items()},
             "base": base.name,
@@ -151,6 +160,7 @@ class Doorway:
             "steps": plan.epochs * ceil(len(data.splits["train"]) / plan.batch_size),
             "data": asdict(data.check),
             **asdict(plan),
+            **({"teacher": distillation.as_params()} if distillation else {}),
             **named_columns(columns),
         }
         return NewJob("finetune", params, [data.review_ids], rejected=data.rejected, examples=data.examples())
@@ -172,6 +182,16 @@ class Doorway:
     def _ring(self, rings: Sequence[Ring]) -> None:
         if self.app is not None:
             ring(self.app, rings)
+
+
+def _labels(
+    found: Sequence[str], base: BaseCheckpoint, columns: Columns, plan: TrainingPlan, distillation: Distillation | None
+) -> list[str]:
+    if distillation is None:
+        return head_labels(found, base, columns, plan.keep_head)
+    if plan.keep_head:
+        raise TeacherError("--keep-head and --teacher exclude each other: the labels are the teacher's")
+    return student_labels(found, base, columns, distillation.teacher)
 
 
 def named_columns(columns: Columns) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
@@ -14,7 +15,7 @@ from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
 from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
-from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
+from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16
 from worker.checkpoints.durable import put_in_place
@@ -27,12 +28,14 @@ from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
 from worker.training.callbacks import CurveWriter, StateKeeper
+from worker.training.distillation import taught_targets
 from worker.training.files import states_folder, tidy, version_folder
-from worker.training.fit import compile_classifier, encode_examples, fit_classifier
+from worker.training.fit import Encoding, compile_classifier, encode_examples, fit_classifier, tokenize_examples
 from worker.training.held_out import HeldOut
 from worker.training.progress import Progress
 from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
+from worker.training.teacher import Teacher, TeacherAnswers
 from worker.training.temperature import fit_temperature
 
 log = structlog.get_logger()
@@ -62,10 +65,11 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     started = time.monotonic()
     # Reading the facts digests the weights, so it is done once for the base and once for the result.
     base_facts = read_checkpoint_facts(base)
-    model, metrics = _train(context, claim, heartbeat, base, base_facts)
+    teacher = _teacher_answers(context, claim, heartbeat, base_facts)
+    model, metrics = _train(context, claim, heartbeat, base, base_facts, teacher)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
-    held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens)
+    held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens, teacher)
     try:
         if claim.params.get("calibrate"):
             metrics["temperature"] = _calibrate(model, held_out.answers("validation"))
@@ -85,16 +89,34 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     log.info("model trained", action="model_trained", job=claim.job_id, **about)
 
 
+def _teacher_answers(
+    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: CheckpointFacts
+) -> TeacherAnswers | None:
+    if "teacher" not in claim.params:
+        return None
+    folder = states_folder(context.settings.models_dir, claim.params["name"], claim.job_id)
+    return Teacher(context, claim, heartbeat.check, folder, fingerprint(claim.params, base.digest)).answers()
+
+
 def _train(
-    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path, facts: CheckpointFacts
+    context: WorkerContext,
+    claim: Claim,
+    heartbeat: Heartbeat,
+    base: Path,
+    facts: CheckpointFacts,
+    teacher: TeacherAnswers | None,
 ) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
     with context.database.read() as connection:
         examples = load_examples(connection, claim.job_id, "train")
     tokenizer = load_tokenizer(base)
     max_length = min(params["max_length"] or facts.max_tokens, facts.max_tokens)
-    problem_type = params["problem_type"]
-    data = encode_examples(tokenizer, examples, params["labels"], problem_type, max_length, heartbeat.check)
+    labels, problem_type = params["labels"], params["problem_type"]
+    if teacher is None:
+        data = encode_examples(tokenizer, examples, labels, problem_type, max_length, heartbeat.check)
+    else:
+        encoded = tokenize_examples(tokenizer, examples, max_length, heartbeat.check)
+        data = Encoding(encoded, _taught(teacher, examples, params))
     model, precision = _new_model(base, params)
     states = _states(context, claim, facts)
     first = states.restore(model)
@@ -110,6 +132,17 @@ def _train(
     return model, metrics | ({"resumed_from_step": first} if first else {})
 
 
+def _taught(teacher: TeacherAnswers, examples: Sequence[TrainingExample], params: Mapping[str, Any]) -> np.ndarray:
+    return taught_targets(
+        teacher.of([one.review_id for one in examples]),
+        [one.label for one in examples],
+        params["labels"],
+        params["problem_type"],
+        temperature=params["teacher"]["temperature"],
+        label_weight=params["teacher"]["label_weight"],
+    )
+
+
 def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
     """The base as a compiled model with a head for the labels, and the precision it trains in."""
     precision = "bfloat16" if has_bfloat16() else "float32"
@@ -120,6 +153,7 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
             problem_type=params["problem_type"],
             seed=params["seed"],
             dropout=params["dropout"],
+            layers=params.get("layers"),
         )
     compile_classifier(model, params)
     return model, precision
