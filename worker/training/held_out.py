@@ -30,7 +30,8 @@ _MEASURED = ("test", "validation")
 class HeldOut:
     """The examples that a job holds out, and the checkpoint to ask about them, read up to `max_tokens` tokens.
 
-    A student's `teacher` has answered all of them; without one all have a label. What `check`, called before every batch, raises ends the asking.
+    A student's `teacher` has answered all of them; without one all have a label. What `check`, called before every
+    batch, raises ends the asking.
     """
 
     context: WorkerContext
@@ -54,7 +55,7 @@ class HeldOut:
         split = next((name for found in (labelled, counts) for name in _MEASURED if name in found), None)
         if split is None:
             return {}
-        told = {f"{name}_examples": counts[name] for name in reversed(_MEASURED) if name in counts}
+        told: dict[str, Any] = {f"{name}_examples": counts[name] for name in reversed(_MEASURED) if name in counts}
         examples = self._examples(split)
         logits, problem_type = self._infer(examples)
         if split in labelled:
