@@ -1,4 +1,4 @@
-"""What grows with the work, and what does not: jobs of 1k, 10k and 100k reviews; one worker and two."""
+"""The parts beside the comparison: jobs of 1k, 10k and 100k reviews, one worker and two, and those of other files."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.around import around_table, run_around
 from bench.data import load_data_set
+from bench.distill import distill_table, run_distill
 from bench.figures import spread
 from bench.ours import Mill
 from bench.pinned import PinnedMill
@@ -105,5 +106,6 @@ PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]
     "sizes": _sizes,
     "workers": _workers,
     "around": run_around,
+    "distill": run_distill,
 }
-TABLES = {"sizes": sizes_table, "workers": workers_table, "around": around_table}
+TABLES = {"sizes": sizes_table, "workers": workers_table, "around": around_table, "distill": distill_table}
