@@ -197,13 +197,13 @@ def test_what_cannot_be_taught(run: Run, tmp_path: Path) -> None:
 
 def test_a_teacher_whose_files_are_not_those_that_were_registered(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text(TWO_OF_EACH)
-    shutil.copytree(BERT, tmp_path / "mine")
-    assert run("models", "add", "./mine", "--name", "mine").returncode == 0
-    with (tmp_path / "mine" / "config.json").open("a") as file:
+    shutil.copytree(BERT, tmp_path / "folder")
+    assert run("models", "add", "./folder", "--name", "mine").returncode == 0
+    with (tmp_path / "folder" / "config.json").open("a") as file:
         file.write(" ")
     student = ("finetune", "data.csv", "--text", "body", "--name", "m", "--teacher", "mine", "--base", BERT)
     refused(run(*student), "the files of the teacher mine@1 in", "are no longer those that were registered")
-    shutil.rmtree(tmp_path / "mine")
+    shutil.rmtree(tmp_path / "folder")
     refused(run(*student), "the files of the teacher mine@1 are gone")
     no_jobs(run)
 
