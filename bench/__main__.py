@@ -49,6 +49,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the pipeline in a round (default: 20)")
     parser.add_argument("--sizes", default="1000,10000,100000", help="of the jobs whose cost is compared")
+    parser.add_argument(
+        "--taught", default="1600,1600", help="reviews a teacher learns from, and those its student does"
+    )
     parser.add_argument("--sentences", type=int, default=100_000, help="enqueued and scored by the null engine")
     parser.add_argument("--peers", type=Path, default=PEERS, help="interpreter of the peers' environment")
     parser.add_argument("--folder", type=Path, help="keep model, graphs and databases here (default: thrown away)")

@@ -1,4 +1,4 @@
-"""What grows with the work, and what does not: jobs of 1k, 10k and 100k reviews; one worker and two."""
+"""The parts beside the comparison: jobs of 1k, 10k and 100k reviews, one worker and two, and those of other files."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.around import around_table, run_around
 from bench.data import load_data_set
+from bench.distill import distill_table, run_distill
 from bench.figures import spread
 from bench.finetuning import finetune_table, run_finetune
 from bench.ours import Mill
@@ -107,5 +108,12 @@ PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]
     "workers": _workers,
     "around": run_around,
     "finetune": run_finetune,
+    "distill": run_distill,
 }
-TABLES = {"sizes": sizes_table, "workers": workers_table, "around": around_table, "finetune": finetune_table}
+TABLES = {
+    "sizes": sizes_table,
+    "workers": workers_table,
+    "around": around_table,
+    "finetune": finetune_table,
+    "distill": distill_table,
+}

@@ -8,6 +8,7 @@ from itertools import chain
 import click
 from celery import Celery
 
+from cli.distillation import distillation_options, read_distillation
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from cli.training_check import show_training_check
@@ -15,6 +16,7 @@ from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.schema import open_database
 from db.training import STOPPING_METRICS
 from producer.checkpoints import DEFAULT_BASE, find_base
+from producer.distillation import taught_columns
 from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
@@ -44,16 +46,23 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option(
     "--label",
     "labels",
-    required=True,
     multiple=True,
     metavar="COL",
-    help="Column with the right label. With --multi-label given several times: columns of 0 and 1, one a label.",
+    help="Column with the right label; needed without a --teacher. With --multi-label given several times: columns of "
+    "0 and 1, one a label.",
 )
 @click.option("--pair", metavar="COL", help="Column with a second text.")
 @click.option("--multi-label", is_flag=True, help="A text may have several labels; in one column, '|' is between them.")
 @click.option("--regression", is_flag=True, help="The label is a number, and the model tells one.")
 @click.option("--name", required=True, callback=_check_name, help="Name of the model in the registry.")
-@click.option("--base", default=DEFAULT_BASE, show_default=True, help="minilm, a directory, a model or a hub id.")
+@click.option("--base", help=f"minilm, a directory, a model or a hub id.  [default: {DEFAULT_BASE}, or the teacher]")
+@click.option(
+    "--layers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep N of the base's encoder layers, evenly spread: fewer are faster.  [default: all]",
+)
+@distillation_options
 @click.option("--epochs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True)
 @click.option(
@@ -127,7 +136,10 @@ def command(
     pair: str | None,
     multi_label: bool,
     regression: bool,
-    base: str,
+    base: str | None,
+    teacher: str | None,
+    distill_temperature: float | None,
+    label_weight: float | None,
     limit: int | None,
     no_wait: bool,
     as_json: bool,
@@ -139,7 +151,12 @@ def command(
     patience: int | None,
     **plan: object,
 ) -> int:
-    """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is)."""
+    """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is).
+
+    With a --teacher the reviews need no labels.
+    """
+    if not labels and teacher is None:
+        raise click.UsageError("Missing option '--label'; without labels name a --teacher to learn from")
     columns = _columns(text, pair, labels, multi_label, regression)
     shares = {
         "validation_share": _share("validation", validation, validation_split),
@@ -149,11 +166,15 @@ def command(
     training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
     sources = _open(columns, {"train": source, "validation": validation, "test": test})
     database = open_database()
-    checkpoint = find_base(database, base)
+    distillation = read_distillation(database, teacher, distill_temperature, label_weight)
+    if distillation is not None:
+        columns = taught_columns(columns, distillation.teacher)
+        base = base or distillation.teacher.reference
+    checkpoint = find_base(database, base or DEFAULT_BASE)
     # All is read and checked before anything is started.
     with notes.status("Reading reviews"):
         doorway = Doorway(database, None, ProducerSettings())
-        job = doorway.prepare_finetuning(sources, columns, checkpoint, training, limit=limit)
+        job = doorway.prepare_finetuning(sources, columns, checkpoint, training, distillation=distillation, limit=limit)
     show_training_check(job.params, sys.stderr)
 
     def enqueue(app: Celery | None) -> int:
@@ -172,7 +193,7 @@ def _columns(text: str, pair: str | None, labels: tuple[str, ...], multi_label: 
     problem_type = MULTI_LABEL if multi_label else REGRESSION if regression else SINGLE_LABEL
     if len(labels) > 1:
         return Columns(text=text, pair=pair, indicators=labels, problem_type=problem_type)
-    return Columns(text=text, pair=pair, label=labels[0], problem_type=problem_type)
+    return Columns(text=text, pair=pair, label=labels[0] if labels else None, problem_type=problem_type)
 
 
 def _share(split: str, source: str | None, share: float | None) -> float:

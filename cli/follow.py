@@ -16,7 +16,7 @@ _LOOK_S = 0.3
 #: A worker needs some seconds to load TensorFlow and the model; after this long something is wrong.
 _PATIENCE_S = 90.0
 #: What is shown of a training, where it has it.
-_FIGURES = ("loss", "accuracy", "binary_accuracy", "mae", "val_loss", "val_accuracy", "val_mae")
+_FIGURES = ("loss", "accuracy", "binary_accuracy", "agreement", "mae", "val_loss", "val_accuracy", "val_mae")
 
 
 def follow_job(database: Database, job_id: int) -> JobStatus:

@@ -15,6 +15,7 @@ def show_provenance(told: Mapping[str, Any]) -> None:
     print_facts(
         {
             "  base": f"{told['base']} (digest {told['base_digest']})",
+            **({"  teacher": _teacher(told["teacher"])} if "teacher" in told else {}),
             "  data": f"digest {told['data']['digest']}",
             **{f"    {name}": _split(split) for name, split in told["data"]["splits"].items()},
             "  seconds": told["seconds"],
@@ -24,6 +25,10 @@ def show_provenance(told: Mapping[str, Any]) -> None:
     )
     say("  parameters")
     print_facts({f"    {name}": value for name, value in told["parameters"].items()})
+
+
+def _teacher(teacher: Mapping[str, Any]) -> str:
+    return f"{teacher['model']} (digest {teacher['digest']})"
 
 
 def _split(split: Mapping[str, Any]) -> str:

@@ -67,6 +67,10 @@ def _how_good(metrics: Mapping[str, Any]) -> str:
             return f", {metrics[f'{split}_accuracy']:.1%} right on {reviews} reviews"
         if f"{split}_mae" in metrics:
             return f", off by {metrics[f'{split}_mae']:.3g} on average on {reviews} reviews"
+        if f"{split}_agreement" in metrics:
+            return f", {metrics[f'{split}_agreement']:.1%} as its teacher says on {reviews} reviews"
+        if f"{split}_teacher_mae" in metrics:
+            return f", {metrics[f'{split}_teacher_mae']:.3g} from its teacher on average on {reviews} reviews"
     return ""
 
 

@@ -31,6 +31,7 @@ def show_training_check(params: Mapping[str, Any], file: TextIO | None = None) -
     for line in _told(data, splits):
         console.print(line, markup=False, soft_wrap=True)
     rows = _target_rows(data, splits) if data["targets"] else _label_rows(data, params["labels"], splits)
+    rows += _counted_row("without a label", data.get("unlabelled", {}), splits)
     print_table(("", *splits), rows, numbers=splits, file=file)
 
 
@@ -58,9 +59,12 @@ def _label_rows(data: Mapping[str, Any], labels: Sequence[str], splits: Sequence
     more = len(labels) - _SHOWN_LABELS
     if more > 0:
         rows.append((f"  and {counted(more, 'label')} more", *("" for _ in splits)))
-    if any(data["no_label"].values()):
-        rows.append(("  none of them", *(f"{data['no_label'][split]:,}" for split in splits)))
-    return rows
+    return rows + _counted_row("none of them", data["no_label"], splits)
+
+
+def _counted_row(name: str, counts: Mapping[str, int], splits: Sequence[str]) -> list[tuple[str, ...]]:
+    """A row of what is counted by split, where there is any of it."""
+    return [(f"  {name}", *(f"{counts[split]:,}" for split in splits))] if any(counts.values()) else []
 
 
 def _target_rows(data: Mapping[str, Any], splits: Sequence[str]) -> list[tuple[str, ...]]:

@@ -83,11 +83,11 @@ def labels_from_examples(connection: Connection, job_id: int, possible: Sequence
         .where(*wanted)
         .order_by(Example.job_id, Example.review_id)
     )
-    return dict(found.all())
+    return {review_id: label for review_id, label in found if label is not None}
 
 
 def trained_on(connection: Connection, job_id: int, model_ids: Sequence[int]) -> set[int]:
-    """Which reviews of the job have a text that a model, or one it started from, was trained on.
+    """Which reviews of the job have a text that a model, or one it started or learned from, was trained on.
 
     How it does on those tells nothing.
     """
@@ -102,13 +102,13 @@ def trained_on(connection: Connection, job_id: int, model_ids: Sequence[int]) ->
 
 
 def _lineage(connection: Connection, model_ids: Sequence[int]) -> set[int]:
-    """The models, and those of the registry whose weights their training started from, and so on."""
+    """The models, and those of the registry that their training started from or was taught by, and so on."""
     found, new = set[int](), set(model_ids)
     while new:
         found |= new
         told = connection.scalars(select(Model.provenance).where(Model.id.in_(new)))
-        bases = [provenance.get("base_digest") for provenance in told]
-        new = set(connection.scalars(select(Model.id).where(Model.digest.in_(bases)))) - found
+        parents = [digest for one in told for digest in (one.get("base_digest"), one.get("teacher", {}).get("digest"))]
+        new = set(connection.scalars(select(Model.id).where(Model.digest.in_(parents)))) - found
     return found
 
 

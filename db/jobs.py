@@ -27,10 +27,10 @@ class RejectedRow(NamedTuple):
 
 
 class LabelledReview(NamedTuple):
-    """A training example: a stored review, its label and the split it serves in."""
+    """A training example: a stored review, its label, if it has one, and the split it serves in."""
 
     review_id: int
-    label: str
+    label: str | None
     split: str
 
 

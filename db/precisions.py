@@ -78,14 +78,18 @@ def sample_texts(connection: Connection, job_id: int, count: int) -> list[tuple[
 
 
 def examples_of_model(
-    connection: Connection, model_id: int, split: str, count: int
+    connection: Connection, model_id: int, split: str, count: int, *, labelled: bool = False
 ) -> list[tuple[str, str | None, str]]:
-    """So many of the labelled texts that a fine-tuned model was trained or held out on, drawn by chance."""
+    """So many of the texts that a fine-tuned model was trained or held out on, drawn by chance.
+
+    With their labels; one without has an empty one, and is left out where only `labelled` ones are asked for.
+    """
+    wanted = [Job.kind == "finetune", Job.model_id == model_id, Example.split == split]
     found = connection.execute(
-        select(Review.text, Review.text_pair, Example.label)
+        select(Review.text, Review.text_pair, func.coalesce(Example.label, ""))
         .join(Review, Review.id == Example.review_id)
         .join(Job, Job.id == Example.job_id)
-        .where(Job.kind == "finetune", Job.model_id == model_id, Example.split == split)
+        .where(*wanted, *([Example.label.is_not(None)] if labelled else []))
         .order_by(func.random())
         .limit(count)
     )

@@ -31,9 +31,9 @@ def data_of_job(connection: Connection, job_id: int) -> dict[str, Any]:
     return {"digest": _digest(examples), "splits": of_splits}
 
 
-def _digest(rows: Iterable[tuple[str, ...]]) -> str:
+def _digest(rows: Iterable[tuple[str | None, ...]]) -> str:
     total = hashlib.sha256()
-    # Sorted here: databases sort text by languages of their own.
-    for row in sorted(rows):
+    # Sorted here: databases sort text by languages of their own. An example without a label has none to compare.
+    for row in sorted(rows, key=lambda row: [(value is not None, value or "") for value in row]):
         total.update(json.dumps(row).encode() + b"\n")
     return total.hexdigest()

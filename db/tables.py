@@ -227,9 +227,10 @@ class Precision(Base):
 
 
 class Example(Base):
-    """One labelled review of a fine-tuning job, and the split it serves in.
+    """One review of a fine-tuning job, its label, and the split it serves in.
 
-    The label of a multi-label job is every label of the review, joined by `|`; that of a regression a number.
+    The label of a multi-label job is every label of the review, joined by `|`; that of a regression a number. It is
+    null where only a teacher tells what to learn.
     """
 
     __tablename__ = "examples"
@@ -237,7 +238,7 @@ class Example(Base):
 
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
-    label: Mapped[str] = mapped_column(String(MAX_LABEL_CHARS))
+    label: Mapped[str | None] = mapped_column(String(MAX_LABEL_CHARS))
     split: Mapped[str] = mapped_column(String(16))  # train, validation or test
 
 

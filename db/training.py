@@ -1,4 +1,4 @@
-"""What fine-tuning reads and writes: labelled examples, and the points of its curve."""
+"""What fine-tuning reads and writes: its examples, and the points of its curve."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """A labelled text (or pair of texts). The label is as `examples` keeps it."""
+    """A text (or pair of texts) with its label as `examples` keeps it, None where it has none."""
 
     review_id: int
     text: str
     pair: str | None
-    label: str
+    label: str | None
 
 
 def load_examples(connection: Connection, job_id: int, split: str) -> list[TrainingExample]:
@@ -49,12 +49,18 @@ def load_examples(connection: Connection, job_id: int, split: str) -> list[Train
     return [TrainingExample(*row) for row in found]
 
 
-def count_examples(connection: Connection, job_id: int) -> dict[str, int]:
-    """How many examples the job has in each split that has any."""
-    found = connection.execute(
-        select(Example.split, func.count()).where(Example.job_id == job_id).group_by(Example.split)
+def example_ids(connection: Connection, job_id: int) -> list[int]:
+    """The ids of the reviews that are the job's examples, in order."""
+    return list(
+        connection.scalars(select(Example.review_id).where(Example.job_id == job_id).order_by(Example.review_id))
     )
-    return dict(found.all())
+
+
+def count_examples(connection: Connection, job_id: int, *, labelled: bool = False) -> dict[str, int]:
+    """How many examples the job has in each split that has any; of the `labelled` ones only, if that is asked."""
+    counted = func.count(Example.label) if labelled else func.count()
+    found = connection.execute(select(Example.split, counted).where(Example.job_id == job_id).group_by(Example.split))
+    return {split: count for split, count in found if count}
 
 
 def store_metrics(connection: Connection, job_id: int, epoch: int, step: int, values: Mapping[str, float]) -> None:

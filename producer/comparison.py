@@ -59,7 +59,7 @@ def compared_of_source(
     intake = take_in(database, source, replace(columns, label=None), settings, limit)
     # Where labels are read a row without one is refused, so they are read on their own.
     labelled = take_in(database, source, columns, settings, limit) if columns.has_labels else Intake(source.name)
-    labels = dict(zip(labelled.review_ids, labelled.labels, strict=True))
+    labels = {one.review_id: one.label for one in labelled.labelled() if one.label is not None}
     if columns.label is not None and possible is not None and not set(possible).intersection(labels.values()):
         raise LabelError(
             f"none of the labels in {columns.label!r} ({_some(labels.values())}) is one that the models give; "

@@ -19,7 +19,7 @@ class Unique:
     """The different texts of a source.
 
     `repeats` counts the rows beyond the first of each text, `settled` the texts whose rows have different labels, and
-    `ties` the texts left out because no label is theirs more often than any other.
+    `ties` the texts left out because no label is theirs more often than any other. Rows without a label have no say.
     """
 
     texts: Texts
@@ -35,10 +35,11 @@ def unique_texts(labelled: Iterable[LabelledText], problem_type: str) -> Unique:
         rows[one.text_hash].append(one)
     texts, settled = {}, 0
     for text_hash, same in rows.items():
-        label = _agreed([one.label for one in same], problem_type)
-        if label is not None:
+        labels = [one.label for one in same if one.label is not None]
+        label = _agreed(labels, problem_type) if labels else None
+        if label is not None or not labels:
             texts[text_hash] = same[0]._replace(label=label)
-            settled += any(one.label != same[0].label for one in same)
+            settled += len(set(labels)) > 1
     repeats = sum(map(len, rows.values())) - len(rows)
     return Unique(texts, repeats, settled, ties=len(rows) - len(texts))
 

@@ -15,8 +15,11 @@ from db.retry import Retried, retry_job
 from db.rings import Ring
 from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
+from producer.distillation import Distillation, student_labels
+from producer.errors import TeacherError
 from producer.head import head_labels
 from producer.intake import Intake, take_in
+from producer.layers import check_layers
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
@@ -38,10 +41,11 @@ class TrainingPlan:
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
     validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
     much as any other in the loss, however rare it is; "none" takes the examples as they are. A step of training takes
-    the examples of `accumulate` batches of `batch_size`. With `freeze` the encoder stays as it is, and only the head is
-    trained; with a `lora_rank` also adapters of that rank beside the encoder's query and value projections, which are
-    merged into them at the end. With `early_stopping`, a metric on the validation texts, training stops when `patience`
-    epochs in a row were no better than the best, whose weights are kept.
+    the examples of `accumulate` batches of `batch_size`. `layers` is how many of the base's encoder layers are kept,
+    None all. With `freeze` the encoder stays as it is, and only the head is trained; with a `lora_rank` also adapters of
+    that rank beside the encoder's query and value projections, which are merged into them at the end. With
+    `early_stopping`, a metric on the validation texts, training stops when `patience` epochs in a row were no better
+    than the best, whose weights are kept.
     """
 
     name: str
@@ -57,6 +61,7 @@ class TrainingPlan:
     keep_head: bool = False
     calibrate: bool = False
     class_weights: str = "none"
+    layers: int | None = None
     freeze: bool = False
     lora_rank: int | None = None
     early_stopping: str | None = None
@@ -140,26 +145,30 @@ class Doorway:
         base: BaseCheckpoint,
         plan: TrainingPlan,
         *,
+        distillation: Distillation | None = None,
         limit: int | None = None,
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
-        `params["data"]` is the TrainingCheck. Raises as scoring does, LabelError, ExampleError, OptionError and
-        CalibrationError.
+        With a distillation the base is its student, and the columns are those of `taught_columns`. `params["data"]`
+        is the TrainingCheck. Raises as scoring does, LabelError, ExampleError, OptionError, ModelError, TeacherError
+        and CalibrationError.
         """
         check_options(
             columns.problem_type,
             class_weights=plan.class_weights,
+            has_teacher=distillation is not None,
             freeze=plan.freeze,
             lora_rank=plan.lora_rank,
             early_stopping=plan.early_stopping,
         )
+        check_layers(base, plan.layers)
         shares = {"test": plan.test_share, "validation": plan.validation_share}
         data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
-        labels = head_labels(data.labels, base, columns, plan.keep_head)
+        labels = _labels(data.labels, base, columns, plan, distillation)
         for split, texts in data.splits.items():
             refuse_strangers(texts, columns, labels, split)
-        held_out = len(data.splits.get("validation", ()))
+        held_out = sum(one.label is not None for one in data.splits.get("validation", ()))
         check_early_stopping(plan.early_stopping, held_out)
         if plan.calibrate:
             check_calibration(columns.problem_type, held_out)
@@ -172,6 +181,7 @@ class Doorway:
             "steps": plan.epochs * ceil(len(data.splits["train"]) / (plan.batch_size * plan.accumulate)),
             "data": asdict(data.check),
             **asdict(plan),
+            **({"teacher": distillation.as_params()} if distillation else {}),
             **named_columns(columns),
         }
         return NewJob("finetune", params, [data.review_ids], rejected=data.rejected, examples=data.examples())
@@ -193,6 +203,16 @@ class Doorway:
     def _ring(self, rings: Sequence[Ring]) -> None:
         if self.app is not None:
             ring(self.app, rings)
+
+
+def _labels(
+    found: Sequence[str], base: BaseCheckpoint, columns: Columns, plan: TrainingPlan, distillation: Distillation | None
+) -> list[str]:
+    if distillation is None:
+        return head_labels(found, base, columns, plan.keep_head)
+    if plan.keep_head:
+        raise TeacherError("--keep-head and --teacher exclude each other: the labels are the teacher's")
+    return student_labels(found, base, columns, distillation.teacher)
 
 
 def named_columns(columns: Columns) -> dict[str, Any]:

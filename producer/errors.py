@@ -51,6 +51,10 @@ class ExampleError(ProducerError):
     """The rows of a fine-tuning source cannot be learned from."""
 
 
+class TeacherError(ProducerError):
+    """A model cannot teach what was asked for."""
+
+
 class CalibrationError(ProducerError):
     """A model that is to be fine-tuned cannot be calibrated."""
 

@@ -19,10 +19,11 @@ def count_labels(texts: Iterable[LabelledText], columns: Columns) -> dict[str, i
 
     A regression has the one label that its column is named for.
     """
+    found = [one.label for one in texts if one.label is not None]
     if columns.problem_type == REGRESSION:
-        return {str(columns.label): sum(1 for _ in texts)}
+        return {str(columns.label): len(found)}
     several = columns.problem_type == MULTI_LABEL
-    counts = Counter(label for one in texts for label in (split_labels(one.label) if several else [one.label]))
+    counts = Counter(label for one in found for label in (split_labels(one) if several else [one]))
     return {label: counts[label] for label in columns.indicators or sorted(counts, key=_place)}
 
 

@@ -21,11 +21,14 @@ _ROWS_A_TRANSACTION = 10_000
 
 
 class LabelledText(NamedTuple):
-    """A stored text (or pair of texts) by its hash and its review's id, with its label as `examples` keeps it."""
+    """A stored text (or pair of texts) by its hash and its review's id, with its label as `examples` keeps it.
+
+    The label is None where a teacher alone tells what the text is.
+    """
 
     text_hash: str
     review_id: int
-    label: str
+    label: str | None
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class Intake:
 
     source: str
     review_ids: array = field(default_factory=lambda: array("q"))
-    labels: list[str] = field(default_factory=list)  # one a review, of a labelled source only
+    labels: list[str | None] = field(default_factory=list)  # one a review, of a source of examples only
     hashes: list[str] = field(default_factory=list)  # likewise
     rejected: list[RejectedRow] = field(default_factory=list)
     flaws: Counter[Flaw] = field(default_factory=Counter)  # of the rejected rows
@@ -44,7 +47,7 @@ class Intake:
         return [self.review_ids[at : at + size] for at in range(0, len(self.review_ids), size)]
 
     def labelled(self) -> Iterator[LabelledText]:
-        """The reviews of a labelled source, in its order; a text may come more than once."""
+        """The reviews of a source of examples, in its order; a text may come more than once."""
         return map(LabelledText, self.hashes, self.review_ids, self.labels)
 
     def reject(self, bad: Sequence[BadRow]) -> None:
@@ -64,7 +67,7 @@ def take_in(
 
     Reviews are stored for good as they come, jobs are not made here: a source that breaks off
     halfway leaves texts behind that the next try finds again, and no half-made job.
-    Raises ColumnError, SourceError for a source without a row, and, where labels are read, ExampleError at the
+    Raises ColumnError, SourceError for a source without a row, and, where examples are read, ExampleError at the
     first value of the wrong kind: leaving it out would only hide that the column is another than was meant.
     """
     check_columns(source, columns)
@@ -73,12 +76,12 @@ def take_in(
     for batch in _batches(rows):
         good = [row for row in batch if isinstance(row, Row)]
         bad = [row for row in batch if isinstance(row, BadRow)]
-        if columns.has_labels:
+        if columns.of_examples:
             _refuse_wrong(source, bad)
         with database.write() as connection:
             intake.review_ids.extend(store_reviews(connection, source.name, good))
-        if columns.has_labels:
-            intake.labels += [row.label or "" for row in good]
+        if columns.of_examples:
+            intake.labels += [row.label for row in good]
             intake.hashes += [row.text_hash for row in good]
         intake.reject(bad)
     if not intake.review_ids and not intake.rejected:

@@ -28,6 +28,20 @@ def label_reader(column: str | None, indicators: tuple[str, ...], problem_type: 
     return None if column is None else partial(_in_column, column, _READERS[problem_type])
 
 
+def where_there_is_one(read: Callable[[Values], str]) -> Callable[[Values], str | None]:
+    """The same function, for records that need not have a label: None where nothing is said of it."""
+
+    def read_if_there(values: Values) -> str | None:
+        try:
+            return read(values)
+        except RejectedValue as rejected:
+            if rejected.flaw is Flaw.UNLABELLED:
+                return None
+            raise
+
+    return read_if_there
+
+
 def _check_names(indicators: tuple[str, ...]) -> None:
     for name in indicators:
         if LABEL_SEPARATOR in name:

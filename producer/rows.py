@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from db.checkpoint import SINGLE_LABEL
 from producer.errors import ColumnError
-from producer.labels import label_reader
+from producer.labels import label_reader, where_there_is_one
 from producer.sources.base import Record, Source, Unreadable
 from producer.values import Flaw, RejectedValue, is_blank, kind_of, storable
 
@@ -16,7 +16,7 @@ MAX_ID_CHARS = 512
 #: Bytes of a text hash. At 16, billions of texts do not collide by chance.
 HASH_BYTES = 16
 
-_ReadLabel = Callable[[Mapping[str, object]], str]
+_ReadLabel = Callable[[Mapping[str, object]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Columns:
 
     Labels stand in the column `label`, or in indicator columns: of 0 and 1, one a label, whose name it bears.
     `problem_type` (see db.checkpoint.PROBLEM_TYPES) says what a label is: one of several that exclude one another,
-    any number of them, or a number.
+    any number of them, or a number. With `unlabelled` rows are examples to learn from whether or not they have one.
     """
 
     text: str
@@ -34,6 +34,7 @@ class Columns:
     label: str | None = None
     indicators: tuple[str, ...] = ()
     problem_type: str = SINGLE_LABEL
+    unlabelled: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -42,8 +43,13 @@ class Columns:
 
     @property
     def has_labels(self) -> bool:
-        """Whether rows must have a label."""
+        """Whether labels are read."""
         return self.label is not None or bool(self.indicators)
+
+    @property
+    def of_examples(self) -> bool:
+        """Whether rows are examples to learn from."""
+        return self.has_labels or self.unlabelled
 
 
 class Row(NamedTuple):
@@ -86,7 +92,7 @@ def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[R
     `max_chars` bounds the text and the pair, each, in characters. Raises SourceError when the source
     itself stops being readable.
     """
-    read_label = label_reader(columns.label, columns.indicators, columns.problem_type)
+    read_label = _label_reader(columns)
     for record in source.records():
         if isinstance(record, Unreadable):
             yield BadRow(record.row, None, record.reason)
@@ -105,6 +111,11 @@ def text_hash(text: str, pair: str | None = None) -> str:
         return hashlib.blake2b(encoded, digest_size=HASH_BYTES).hexdigest()
     framed = len(encoded).to_bytes(8, "big") + encoded + pair.encode()
     return hashlib.blake2b(framed, digest_size=HASH_BYTES, person=b"reviewmill.pair").hexdigest()
+
+
+def _label_reader(columns: Columns) -> _ReadLabel | None:
+    read = label_reader(columns.label, columns.indicators, columns.problem_type)
+    return where_there_is_one(read) if read is not None and columns.unlabelled else read
 
 
 def _checked(record: Record, columns: Columns, read_label: _ReadLabel | None, max_chars: int) -> Row | BadRow:

@@ -11,6 +11,8 @@ from producer.intake import LabelledText
 
 #: Equally full ranges of a regression's target, of each of which every split gets its share.
 _RANGES = 10
+#: Of the texts that have one, by text hash.
+Labels = Mapping[str, str]
 
 
 def draw_splits(
@@ -19,8 +21,9 @@ def draw_splits(
     """Divide different texts into those shares of them, and `train`, which gets the rest.
 
     Each stratum is divided alike, to the nearest whole example, and leaves one to training at least: the texts of one
-    label; of several, those with the same rarest label; of a regression, those in the same tenth of the target. Seed
-    and text alone decide the order in which a stratum's texts are drawn. Raises ExampleError for shares of 1 or more.
+    label; of several, those with the same rarest label; of a regression, those in the same tenth of the target; and
+    those without a label. Seed and text alone decide the order in which a stratum's texts are drawn. Raises
+    ExampleError for shares of 1 or more.
     """
     if sum(shares.values()) >= 1:
         told = " and ".join(f"{share:g} for {split}" for split, share in shares.items())
@@ -37,29 +40,30 @@ def draw_splits(
 
 
 def _strata(texts: Collection[LabelledText], problem_type: str) -> Collection[list[LabelledText]]:
-    keys = _KEYS.get(problem_type, _by_label)(texts)
+    keys = _KEYS.get(problem_type, _by_label)({one.text_hash: one.label for one in texts if one.label is not None})
     strata: dict[Hashable, list[LabelledText]] = defaultdict(list)
     for one in texts:
-        strata[keys[one.text_hash]].append(one)
+        strata[keys.get(one.text_hash)].append(one)
     return strata.values()
 
 
-def _by_label(texts: Collection[LabelledText]) -> dict[str, Hashable]:
-    return {one.text_hash: one.label for one in texts}
+def _by_label(labels: Labels) -> Mapping[str, Hashable]:
+    return labels
 
 
-def _by_rarest_label(texts: Collection[LabelledText]) -> dict[str, Hashable]:
+def _by_rarest_label(labels: Labels) -> Mapping[str, Hashable]:
     """The first step of iterative stratification (Sechidis et al., 2011): the rarest labels are the first to miss."""
-    counts = Counter(label for one in texts for label in split_labels(one.label))
+    several = {text_hash: split_labels(label) for text_hash, label in labels.items()}
+    counts = Counter(label for found in several.values() for label in found)
     return {
-        one.text_hash: min(split_labels(one.label), key=lambda label: (counts[label], label), default="")
-        for one in texts
+        text_hash: min(found, key=lambda label: (counts[label], label), default="")
+        for text_hash, found in several.items()
     }
 
 
-def _by_range(texts: Collection[LabelledText]) -> dict[str, Hashable]:
-    ascending = sorted(texts, key=lambda one: (float(one.label), one.text_hash))
-    return {one.text_hash: at * _RANGES // len(ascending) for at, one in enumerate(ascending)}
+def _by_range(labels: Labels) -> Mapping[str, Hashable]:
+    ascending = sorted(labels, key=lambda text_hash: (float(labels[text_hash]), text_hash))
+    return {text_hash: at * _RANGES // len(ascending) for at, text_hash in enumerate(ascending)}
 
 
 _KEYS = {MULTI_LABEL: _by_rarest_label, REGRESSION: _by_range}

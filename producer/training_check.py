@@ -20,8 +20,8 @@ class TrainingCheck:
     `left_out` counts by reason: rows that are `empty`, `unlabelled` or `unreadable`, `repeats` of a text, `ties`
     between labels, and texts that stand in a split that comes first, as in `train_in_test`. `settled` texts had
     different labels, and got that of most of their rows, or in a regression their mean. By split, `labels` counts each
-    label's examples, `no_label` the multi-label ones that have none, and `targets` holds the lowest, the mean and the
-    highest of a regression's.
+    label's examples, `no_label` the multi-label ones that have none, `unlabelled` those that a teacher alone tells of,
+    and `targets` holds the lowest, the mean and the highest of a regression's.
     """
 
     rows: int
@@ -30,6 +30,7 @@ class TrainingCheck:
     examples: dict[str, int]
     labels: dict[str, dict[str, int]]
     no_label: dict[str, int]
+    unlabelled: dict[str, int]
     targets: dict[str, dict[str, float]]
 
 
@@ -47,13 +48,19 @@ def check_training(
         settled=settled,
         examples=examples,
         labels={label: {split: found.get(label, 0) for split, found in counts.items()} for label in names},
-        no_label={split: sum(not one.label for one in texts) for split, texts in splits.items()},
-        targets={split: _spread(texts) for split, texts in splits.items() if texts} if is_regression else {},
+        no_label={split: sum(one.label == "" for one in texts) for split, texts in splits.items()},
+        unlabelled={split: sum(one.label is None for one in texts) for split, texts in splits.items()},
+        targets=_spreads(splits) if is_regression else {},
     )
 
 
 def refuse_unlearnable(texts: Sequence[LabelledText], columns: Columns) -> None:
-    """Raise LabelError where the labels of the training source, before it is divided, cannot make a model."""
+    """Raise LabelError where the labels of the training source, before it is divided, cannot make a model.
+
+    Where a teacher tells what to learn, none are needed.
+    """
+    if columns.unlabelled:
+        return
     if columns.problem_type == REGRESSION:
         _refuse_constant(texts)
         return
@@ -92,6 +99,10 @@ def _refuse_constant(texts: Sequence[LabelledText]) -> None:
         raise LabelError(f"the target of every text to train on is {values.pop()}; a regression needs different ones")
 
 
-def _spread(texts: Sequence[LabelledText]) -> dict[str, float]:
-    values = [float(one.label) for one in texts]
-    return {"lowest": min(values), "mean": sum(values) / len(values), "highest": max(values)}
+def _spreads(splits: Mapping[str, Sequence[LabelledText]]) -> dict[str, dict[str, float]]:
+    values = {split: [float(one.label) for one in texts if one.label is not None] for split, texts in splits.items()}
+    return {
+        split: {"lowest": min(found), "mean": sum(found) / len(found), "highest": max(found)}
+        for split, found in values.items()
+        if found
+    }

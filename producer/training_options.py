@@ -7,7 +7,13 @@ CLASS_WEIGHTS = ("none", "balanced")
 
 
 def check_options(
-    problem_type: str, *, class_weights: str, freeze: bool, lora_rank: int | None, early_stopping: str | None
+    problem_type: str,
+    *,
+    class_weights: str,
+    has_teacher: bool,
+    freeze: bool,
+    lora_rank: int | None,
+    early_stopping: str | None,
 ) -> None:
     """Refuse options that do not fit a problem type or one another. Raises OptionError."""
     kind = problem_type.replace("_", " ")
@@ -15,6 +21,11 @@ def check_options(
         raise OptionError(
             f"--class-weights {class_weights} is for labels that exclude one another, and this is {kind}; "
             "leave it out, or give one --label"
+        )
+    if class_weights != "none" and has_teacher:
+        raise OptionError(
+            f"--class-weights {class_weights} weighs labels, and a --teacher's student learns from texts without them "
+            "too; leave out one of the two"
         )
     if freeze and lora_rank is not None:
         raise OptionError("--freeze and --lora-rank exclude each other: one leaves the encoder alone, one adapts it")

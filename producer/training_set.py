@@ -1,4 +1,4 @@
-"""From labelled sources to the examples of a fine-tuning job, each in one split, and a check of them all."""
+"""From sources to the examples of a fine-tuning job, each in one split, and a check of them all."""
 
 from array import array
 from collections import Counter

@@ -170,6 +170,53 @@ def test_what_cannot_be_fine_tuned(run: Run, tmp_path: Path, beside: None) -> No
     assert json.loads(run("models", "list", "--json").stdout) == []
 
 
+#: The options beside --text and --name, and what is said.
+UNTEACHABLE = [
+    ([], "Missing option '--label'; without labels name a --teacher to learn from"),
+    (["--label", "label", "--label-weight", "0.5"], "--label-weight is for a student; name its --teacher"),
+    (["--label", "label", "--distill-temperature", "2"], "--distill-temperature is for a student; name its --teacher"),
+    (["--teacher", "nobody"], "no model is named 'nobody'"),
+    (["--teacher", BERT, "--label", "label"], "the teacher bert@1 does not know the labels 'x', 'y'; it has the"),
+    (
+        ["--teacher", BERT, "--multi-label"],
+        "the teacher bert@1 is made for single label classification, and this is mu",
+    ),
+    (["--teacher", BERT, "--keep-head"], "--keep-head and --teacher exclude each other"),
+    (["--teacher", BERT, "--calibrate"], "--calibrate fits a temperature on held-out texts, and none of these are"),
+    (["--teacher", BERT, "--layers", "3"], "--layers 3: bert@1 has 2 encoder layers; keep 1 to 2"),
+    (["--teacher", BERT, "--layers", "0"], "0 is not in the range x>=1"),
+    (["--teacher", BERT, "--label-weight", "1.5"], "1.5 is not in the range 0<=x<=1"),
+    (["--teacher", BERT, "--distill-temperature", "0"], "0.0 is not in the range 0<x<=100"),
+    (
+        ["--teacher", CHECKPOINTS / "bert-regression", "--distill-temperature", "2"],
+        "--distill-temperature is for labels that exclude one another, and bert-regression@1 is made for regression",
+    ),
+    (["--label", "label", "--base", CHECKPOINTS / "albert", "--layers", "3"], "share 2 groups of weights; keep a mult"),
+]
+
+
+def test_what_cannot_be_taught(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(TWO_OF_EACH)
+    for options, said in UNTEACHABLE:
+        result = run("finetune", "data.csv", "--text", "body", "--name", "m", *options)
+        refused(result, said)
+        assert "embedded stack" not in result.stderr
+    no_jobs(run)
+
+
+def test_a_teacher_whose_files_are_not_those_that_were_registered(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(TWO_OF_EACH)
+    shutil.copytree(BERT, tmp_path / "folder")
+    assert run("models", "add", "./folder", "--name", "mine").returncode == 0
+    with (tmp_path / "folder" / "config.json").open("a") as file:
+        file.write(" ")
+    student = ("finetune", "data.csv", "--text", "body", "--name", "m", "--teacher", "mine", "--base", BERT)
+    refused(run(*student), "the files of the teacher mine@1 in", "are no longer those that were registered")
+    shutil.rmtree(tmp_path / "folder")
+    refused(run(*student), "the files of the teacher mine@1 are gone")
+    no_jobs(run)
+
+
 def test_a_text_to_learn_from_that_is_none(run: Run, tmp_path: Path) -> None:
     source = tmp_path / "data.jsonl"
     source.write_text('{"body": "good", "label": "x"}\n{"body": 5, "label": "y"}\n')

@@ -76,6 +76,23 @@ def test_a_kept_head_s_labels_and_texts_with_none_are_counted(
     assert stored[4:] == [(2, "x|y"), (2, "x|y"), (2, ""), (3, "1.0"), (3, "2.5")]
 
 
+def test_texts_that_only_a_teacher_tells_of_are_counted(finetune: Callable[..., CompletedProcess[str]]) -> None:
+    options = ("--teacher", BERT, "--validation-split", "0", "--test-split", "0.25")
+    content = "body,label\n" + "".join(f"text {number},{'positive' * (number < 4)}\n" for number in range(12))
+    some = finetune(content, *options, "--label", "label")
+    assert shown(some)[1:6] == [
+        ["train", "test"],
+        ["negative", "0", "0"],
+        ["neutral", "0", "0"],
+        ["positive", "3", "1"],
+        ["without", "a", "label", "6", "2"],
+    ]
+    none = finetune(content, *options)
+    assert shown(none)[5] == ["without", "a", "label", "9", "3"]
+    number = finetune(content, "--teacher", CHECKPOINTS / "bert-regression", "--test-split", "0")
+    assert shown(number)[1:4] == [["train", "validation"], ["stars", "0", "0"], ["without", "a", "label", "11", "1"]]
+
+
 def test_the_check_has_one_order_whatever_the_database_s_and_stays_short() -> None:
     labels = [f"label {number}" for number in range(23)]
     counts = {label: {"test": 1, "train": 8, "validation": 0} for label in reversed(labels)}

@@ -31,7 +31,7 @@ TEXTS = [SomeReview(str(number), f"text {number}") for number in range(4)]
 FLIPS = re.search(r"```sql\n(.+?)```", (Path(__file__).parents[2] / "docs/models.md").read_text(), re.DOTALL)
 
 
-def add_model(database: Database, digest: str, base_digest: str | None = None) -> RegisteredModel:
+def add_model(database: Database, digest: str, **provenance: object) -> RegisteredModel:
     with database.write() as connection:
         return register_model(
             connection,
@@ -39,7 +39,7 @@ def add_model(database: Database, digest: str, base_digest: str | None = None) -
             Path("/models/stars"),
             facts(digest),
             kind="finetuned",
-            provenance={"base_digest": base_digest} if base_digest else None,
+            provenance=provenance,
         )
 
 
@@ -62,7 +62,10 @@ def job(database: Database, models: list[RegisteredModel]) -> int:
 
 
 def train(
-    database: Database, source: str, labelled: Sequence[tuple[str, str, str]], model: RegisteredModel | None = None
+    database: Database,
+    source: str,
+    labelled: Sequence[tuple[str, str | None, str]],
+    model: RegisteredModel | None = None,
 ) -> int:
     """A fine-tuning job of (text, label, split), which made the model."""
     with database.write() as connection:
@@ -135,6 +138,24 @@ def test_texts_that_a_model_or_its_base_has_learned_are_known(database: Database
         assert trained_on(connection, job, [child.id, stranger.id]) == {ids[0], ids[2]}
         assert trained_on(connection, job, [stranger.id, parent.id]) == {ids[0]}
         assert trained_on(connection, job, [stranger.id]) == set()
+
+
+def test_texts_without_a_label_tell_nothing_that_is_right(database: Database, job: int) -> None:
+    train(database, "old.csv", [("text 0", "positive", "train")])
+    train(database, "taught.csv", [("text 0", None, "train"), ("text 1", None, "train")])
+    with database.read() as connection:
+        ids = review_ids_in_order(connection, job)
+        assert labels_from_examples(connection, job, None) == {ids[0]: "positive"}
+
+
+def test_what_a_teacher_has_learned_its_student_has_been_told(database: Database, job: int) -> None:
+    teacher, student = add_model(database, "t"), add_model(database, "s", teacher={"model": "t@1", "digest": "t"})
+    train(database, "a.csv", [("text 0", "positive", "train")], teacher)
+    train(database, "b.csv", [("text 2", None, "train")], student)
+    with database.read() as connection:
+        ids = review_ids_in_order(connection, job)
+        assert trained_on(connection, job, [student.id]) == {ids[0], ids[2]}
+        assert trained_on(connection, job, [teacher.id]) == {ids[0]}
 
 
 def test_only_what_devices_computed_counts_as_computing(database: Database, job: int) -> None:

@@ -3,7 +3,13 @@
 from collections.abc import Callable
 
 from db.database import Database
-from db.precisions import find_precision, precisions_of, remember_precision, sample_texts
+from db.jobs import LabelledReview, create_job
+from db.jobs import NewJob as NewTraining
+from db.precisions import examples_of_model, find_precision, precisions_of, remember_precision, sample_texts
+from db.registry import RegisteredModel
+from db.reviews import store_reviews
+from db.training import set_trained_model
+from tests.samples import SomeReview
 
 NewJob = Callable[..., tuple[int, list[int]]]
 
@@ -46,6 +52,20 @@ def test_the_newest_decision_stands_and_others_stand_beside_it(database: Databas
         ("b.csv", "auto", "bfloat16", "one"),
     ]
     assert of_a == {("auto", "float32"), ("int8", "int8")}
+
+
+def test_texts_of_a_model_are_had_with_their_labels_or_without(database: Database, model: RegisteredModel) -> None:
+    with database.write() as connection:
+        ids = store_reviews(connection, "file.csv", [SomeReview(str(number), f"text {number}") for number in range(3)])
+        told = zip(ids, ("good", None, "bad"), ("train", "train", "validation"), strict=True)
+        new = NewTraining("finetune", {}, [ids], examples=[LabelledReview(*one) for one in told])
+        set_trained_model(connection, create_job(connection, new)[0], model.id)
+        every = examples_of_model(connection, model.id, "train", 9)
+        labelled = examples_of_model(connection, model.id, "train", 9, labelled=True)
+        few = examples_of_model(connection, model.id, "train", 1)
+    assert sorted(every) == [("text 0", None, "good"), ("text 1", None, "")]
+    assert labelled == [("text 0", None, "good")]
+    assert len(few) == 1
 
 
 def test_a_sample_is_of_different_texts_of_that_job(database: Database, new_job: NewJob) -> None:

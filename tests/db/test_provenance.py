@@ -11,7 +11,7 @@ from db.provenance import data_of_job
 from db.reviews import store_reviews
 from tests.samples import SomeReview
 
-Labelled = tuple[str, str, str]
+Labelled = tuple[str, str | None, str]
 DATA = [("Zebra", "good", "train"), ("ähnlich", "schlecht", "train"), ("apple", "good", "validation")]
 
 
@@ -52,6 +52,14 @@ def test_another_label_or_split_is(database: Database) -> None:
     other_split = data_of(database, "c.csv", [*DATA[:2], ("apple", "good", "test")])
     assert other_split["digest"] != whole["digest"]
     assert other_split["splits"]["test"] == whole["splits"]["validation"]
+
+
+def test_no_label_is_another_than_an_empty_one(database: Database) -> None:
+    digests = {
+        data_of(database, source, [("same", first, "train"), ("same", second, "train")])["digest"]
+        for source, first, second in (("a", None, None), ("b", None, ""), ("c", "", None), ("d", "", ""))
+    }
+    assert len(digests) == 3
 
 
 def test_a_job_without_examples_has_no_splits(database: Database) -> None:

@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 import db.migrations
 from db.claims import claim_chunk
@@ -17,7 +17,7 @@ from db.errors import DatabaseError, DatabaseUnreachable, SchemaMismatch
 from db.rings import lost_chunks
 from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
 from db.settings import DatabaseSettings
-from db.tables import Base
+from db.tables import Base, Example
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -72,14 +72,45 @@ def test_a_job_of_the_first_version_goes_on_after_the_upgrade(
     assert (claim.attempt, claim.errors, claim.deaths, claim.review_ids) == (4, 0, 0, [7, 8])
 
 
-def _migrate(database: Database, revision: str) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_labels_of_before_are_kept_and_those_without_one_go_on_the_way_back(
+    kind: str, sqlite_url: str, empty_postgresql_url: str
+) -> None:
+    database = Database(sqlite_url if kind == "sqlite" else empty_postgresql_url)
+    _migrate(database, "0006")
+    with database.write() as connection:
+        job = "INSERT INTO jobs (id, kind, state, params, priority, total, rejected, created_at) VALUES "
+        connection.execute(text(f"{job} (1, 'finetune', 'done', '{{}}', 'normal', 2, 0, '2026-11-01 10:00:00')"))
+        review = "INSERT INTO reviews (id, source, external_id, text, text_hash, created_at) VALUES "
+        for id_ in (7, 8):
+            connection.execute(text(f"{review} ({id_}, 's', '{id_}', 't', 'h{id_}', '2026-11-01 10:00:00')"))
+        connection.execute(text("INSERT INTO examples (job_id, review_id, label, split) VALUES (1, 7, 'x', 'train')"))
+    upgrade(database)
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO examples (job_id, review_id, label, split) VALUES (1, 8, NULL, 'train')"))
+        labels = select(Example.label).order_by(Example.review_id)
+        assert list(connection.scalars(labels)) == ["x", None]
+    _migrate(database, "0006", down=True)
+    with database.write() as connection:
+        assert list(connection.scalars(labels)) == ["x"]
+        # What else the table is made of is still there.
+        assert [one["column_names"] for one in inspect(connection).get_indexes("examples")] == [["review_id"]]
+        assert {one["referred_table"] for one in inspect(connection).get_foreign_keys("examples")} == {
+            "jobs",
+            "reviews",
+        }
+        connection.execute(text("DELETE FROM jobs"))
+        assert list(connection.scalars(labels)) == []
+
+
+def _migrate(database: Database, revision: str, *, down: bool = False) -> None:
     from alembic import command
 
     config = Config()
     config.set_main_option("script_location", str(Path(db.migrations.__path__[0])))
     with database.write() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        (command.downgrade if down else command.upgrade)(config, revision)
 
 
 def test_downgrade_leaves_nothing(database: Database) -> None:

@@ -10,6 +10,7 @@ from db.reviews import store_reviews
 from db.training import (
     CurvePoint,
     count_examples,
+    example_ids,
     find_training,
     forget_metrics,
     latest_metrics,
@@ -51,6 +52,18 @@ def test_a_label_of_any_kind_comes_back(database: Database, label: str) -> None:
         new = NewJob("finetune", {}, [ids], examples=[LabelledReview(ids[0], label, "train")])
         (example,) = load_examples(connection, create_job(connection, new)[0], "train")
     assert example.label == label
+
+
+def test_an_example_may_have_no_label_which_is_not_an_empty_one(database: Database) -> None:
+    with database.write() as connection:
+        ids = store_reviews(connection, "file.csv", [SomeReview(str(number), f"text {number}") for number in range(4)])
+        told = zip(ids, ("good", None, "", None), ("train", "train", "train", "test"), strict=True)
+        new = NewJob("finetune", {}, [[*ids, *ids]], examples=[LabelledReview(*one) for one in told])
+        job_id, _ = create_job(connection, new)
+        assert [one.label for one in load_examples(connection, job_id, "train")] == ["good", None, ""]
+        assert count_examples(connection, job_id) == {"train": 3, "test": 1}
+        assert count_examples(connection, job_id, labelled=True) == {"train": 2}
+        assert example_ids(connection, job_id) == sorted(ids)
 
 
 def test_the_curve_tells_its_newest_point(database: Database) -> None:

@@ -9,7 +9,7 @@ from producer.duplicates import keep_apart, unique_texts
 from producer.intake import LabelledText
 
 
-def rows(*labelled: tuple[str, str]) -> list[LabelledText]:
+def rows(*labelled: tuple[str, str | None]) -> list[LabelledText]:
     """Rows of (text's hash, label); the review id is the row's number."""
     return [LabelledText(text_hash, row, label) for row, (text_hash, label) in enumerate(labelled)]
 
@@ -18,6 +18,12 @@ def test_a_repeated_text_is_one_example() -> None:
     found = unique_texts(rows(("a", "x"), ("b", "y"), ("a", "x"), ("a", "x")), SINGLE_LABEL)
     assert found.texts == {"a": LabelledText("a", 0, "x"), "b": LabelledText("b", 1, "y")}
     assert (found.repeats, found.settled, found.ties) == (2, 0, 0)
+
+
+def test_rows_without_a_label_have_no_say() -> None:
+    found = unique_texts(rows(("a", None), ("a", "x"), ("a", None), ("b", None), ("b", None), ("c", "x")), SINGLE_LABEL)
+    assert {text: one.label for text, one in found.texts.items()} == {"a": "x", "b": None, "c": "x"}
+    assert (found.repeats, found.settled, found.ties) == (3, 0, 0)
 
 
 @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL])

@@ -10,6 +10,7 @@ from producer.training_options import check_early_stopping, check_options
 def check(problem_type: str, **options: object) -> None:
     """As a plan has them that sets no other options."""
     plan: dict[str, object] = {"class_weights": "none", "freeze": False, "lora_rank": None, "early_stopping": None}
+    plan |= {"has_teacher": False}
     check_options(problem_type, **plan | options)  # type: ignore[arg-type]
 
 
@@ -26,6 +27,7 @@ def test_what_fits_is_let_through() -> None:
     [
         (MULTI_LABEL, {"class_weights": "balanced"}, "exclude one another, and this is multi label classification"),
         (REGRESSION, {"class_weights": "balanced"}, "exclude one another, and this is regression; leave it out"),
+        (SINGLE_LABEL, {"class_weights": "balanced", "has_teacher": True}, "leave out one of the two"),
         (SINGLE_LABEL, {"freeze": True, "lora_rank": 4}, "--freeze and --lora-rank exclude each other"),
         (SINGLE_LABEL, {"early_stopping": "mae"}, "single label classification; give loss, accuracy, macro_f1"),
         (REGRESSION, {"early_stopping": "accuracy"}, "cannot be measured of regression; give loss, mae"),

@@ -56,6 +56,8 @@ class Family:
     head: tuple[Slot, ...]
     pooler: tuple[Slot, ...] = ()
     segments: bool = False
+    #: What config.json calls the number of layers.
+    layers_key: str = "num_hidden_layers"
     #: RoBERTa has token types that are always 0: KerasHub leaves them out, so they live on in the positions.
     folds_token_types: bool = False
 
@@ -194,6 +196,7 @@ FAMILIES = {
         layer_places=("transformer.layer.{index}", "transformer_layer_{index}"),
         layer=_DISTILBERT_LAYER,
         head=(*_dense("pre_classifier", "head_dense"), *_dense("classifier", "logits")),
+        layers_key="n_layers",
     ),
     "roberta": _roberta("RobertaForSequenceClassification"),
     "xlm-roberta": _roberta("XLMRobertaForSequenceClassification"),

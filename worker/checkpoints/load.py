@@ -10,6 +10,7 @@ from db.checkpoint import normalise_problem_type
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.families import Slot
 from worker.checkpoints.settings import Settings
+from worker.checkpoints.shrink import keep_layers
 from worker.checkpoints.weights import Weights, named, read_weights
 from worker.errors import CheckpointLoadError
 
@@ -21,6 +22,7 @@ def load_classifier(
     problem_type: str | None = None,
     seed: int = 0,
     dropout: float | None = None,
+    layers: int | None = None,
 ) -> Classifier:
     """Load a checkpoint directory as a Keras model.
 
@@ -28,14 +30,17 @@ def load_classifier(
     encoder, or labels of another kind, gets a fresh head (and a pooler where the checkpoint has none) of
     len(labels) classes: normal weights of the config's initializer_range drawn from the seed, biases 0. The
     model's fresh_variables names these. The seed also starts the dropout layers, so equal seeds train alike.
+    Of the encoder's layers so many are kept, evenly spread; None keeps all.
 
     Raises CheckpointLoadError, one line naming the directory and the tensor or the setting.
     """
     weights = read_weights(directory, labels)
-    settings = weights.settings
-    if dropout is not None:
-        settings = replace(settings, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout)
     try:
+        if layers is not None:
+            weights = keep_layers(weights, layers)
+        settings = weights.settings
+        if dropout is not None:
+            settings = replace(settings, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout)
         return _load(weights, settings, labels, problem_type, seed)
     except CheckpointLoadError as error:
         raise named(directory, error) from error

@@ -10,6 +10,7 @@ import numpy as np
 
 from db.checkpoint import PROBLEM_TYPES, normalise_problem_type, read_config, tokenizer_files
 from db.errors import CheckpointError
+from db.layers import LAYER_KEYS
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.durable import sync, write_tensors
 from worker.checkpoints.families import FAMILIES, SEGMENT_TYPES
@@ -30,7 +31,7 @@ def save_checkpoint(
 ) -> None:
     """Write config.json, model.safetensors (float32) and the tokenizer into target_directory.
 
-    Config keys other than those of the labels, and the tokenizer, are the source's. max_tokens becomes the
+    Config keys other than those of labels and layers, and the tokenizer, are the source's. max_tokens becomes the
     tokenizer's model_max_length. Existing files are overwritten; write into a new directory and rename it
     for an atomic change. config.json, without which nothing loads, comes last, when all else is on the disk:
     a write cut short at any point leaves no checkpoint. Raises CheckpointSaveError, and OSError where the
@@ -47,7 +48,7 @@ def save_checkpoint(
     # transformers refuses a file that does not say it holds PyTorch's layout.
     write_tensors(target_directory / "model.safetensors", stored_tensors(model), {"format": "pt"})
     _write_tokenizer(tokenizer, target_directory, max_tokens)
-    _write_last(target_directory / "config.json", _new_config(config, model.family, labels, problem_type))
+    _write_last(target_directory / "config.json", _new_config(config, model, labels, problem_type))
 
 
 def _check(classes: int, labels: Sequence[str], problem_type: str) -> None:
@@ -76,10 +77,14 @@ def _value(variable: Any) -> np.ndarray:
     return np.asarray(variable.numpy(), dtype=np.float32)
 
 
-def _new_config(config: Mapping[str, Any], family: str, labels: Sequence[str], problem_type: str) -> dict[str, Any]:
-    kept = {key: value for key, value in config.items() if key not in _STALE_KEYS}
+def _new_config(
+    config: Mapping[str, Any], model: Classifier, labels: Sequence[str], problem_type: str
+) -> dict[str, Any]:
+    family = FAMILIES[model.family]
+    kept = {key: value for key, value in config.items() if key not in (*_STALE_KEYS, *LAYER_KEYS)}
     return kept | {
-        "architectures": [FAMILIES[family].architecture],
+        "architectures": [family.architecture],
+        family.layers_key: model.settings.layers,
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},
         "num_labels": len(labels),

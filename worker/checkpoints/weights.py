@@ -35,13 +35,18 @@ class Weights:
         return FAMILIES[self.facts.family]
 
     @property
+    def prefix(self) -> str:
+        """How the names of the encoder's tensors begin."""
+        return _prefix(self.family, self.tensors)
+
+    @property
     def slots(self) -> list[Slot]:
         """The tensors that the model needs, under their whole names, and where Keras puts each."""
         return _slots(self.family, self.settings, self.tensors, self.has_head)
 
     def encoder_tensor(self, name: str, shape: Shape) -> np.ndarray:
         """A tensor of the encoder, by its name without the family's prefix. Raises CheckpointLoadError."""
-        return self.tensor(_prefix(self.family, self.tensors) + name, shape)
+        return self.tensor(self.prefix + name, shape)
 
     def tensor(self, name: str, shape: Shape) -> np.ndarray:
         """A tensor by its whole name. Raises CheckpointLoadError where it is missing or has another shape."""

@@ -128,7 +128,8 @@ class PrecisionChooser:
         """Texts held out, and the index of each one's label; none where a text has not the one right label."""
         if record.problem_type != SINGLE_LABEL:
             return [], []
-        held_out = examples_of_model(connection, record.id, "validation", self.settings.guard_texts)
+        count = self.settings.guard_texts
+        held_out = examples_of_model(connection, record.id, "validation", count, labelled=True)
         return [(text, pair) for text, pair, _ in held_out], [record.labels.index(label) for _, _, label in held_out]
 
     def _limits(self) -> Limits:

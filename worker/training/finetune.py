@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
@@ -14,7 +15,7 @@ from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
 from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
-from db.training import forget_metrics, load_examples, set_trained_model, store_metrics
+from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16
 from worker.checkpoints.durable import put_in_place
@@ -27,15 +28,17 @@ from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
 from worker.training.callbacks import CurveWriter, StateKeeper, Validator, Write
+from worker.training.distillation import taught_targets
 from worker.training.early_stopping import BestEpoch
 from worker.training.files import states_folder, tidy, version_folder
-from worker.training.fit import Encoding, compile_classifier, encode_examples, fit_classifier
+from worker.training.fit import Encoding, compile_classifier, encode_examples, fit_classifier, tokenize_examples
 from worker.training.held_out import HeldOut
 from worker.training.lora import add_adapters, merge_adapters
 from worker.training.out_of_memory import saying_what_to_lower
 from worker.training.progress import Progress
 from worker.training.provenance import provenance_of
 from worker.training.state import TrainingStates, fingerprint
+from worker.training.teacher import Teacher, TeacherAnswers
 from worker.training.temperature import fit_temperature
 from worker.training.trainable import freeze_encoder
 from worker.training.validation import Validation
@@ -67,11 +70,12 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     started = time.monotonic()
     # Reading the facts digests the weights, so it is done once for the base and once for the result.
     base_facts = read_checkpoint_facts(base)
+    teacher = _teacher_answers(context, claim, heartbeat, base_facts)
     with saying_what_to_lower(claim.params):
-        model, metrics = _train(context, claim, heartbeat, base, base_facts)
+        model, metrics = _train(context, claim, heartbeat, base, base_facts, teacher)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
-    held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens)
+    held_out = HeldOut(context, claim, heartbeat.check, directory, base_facts.max_tokens, teacher)
     try:
         if claim.params.get("calibrate"):
             metrics["temperature"] = _calibrate(model, held_out.answers("validation"))
@@ -91,15 +95,32 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     log.info("model trained", action="model_trained", job=claim.job_id, **about)
 
 
+def _teacher_answers(
+    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: CheckpointFacts
+) -> TeacherAnswers | None:
+    if "teacher" not in claim.params:
+        return None
+    folder = states_folder(context.settings.models_dir, claim.params["name"], claim.job_id)
+    return Teacher(context, claim, heartbeat.check, folder, fingerprint(claim.params, base.digest)).answers()
+
+
 def _train(
-    context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path, facts: CheckpointFacts
+    context: WorkerContext,
+    claim: Claim,
+    heartbeat: Heartbeat,
+    base: Path,
+    facts: CheckpointFacts,
+    teacher: TeacherAnswers | None,
 ) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
     tokenizer = load_tokenizer(base)
     max_length = min(params["max_length"] or facts.max_tokens, facts.max_tokens)
-    data, held_out = (
-        _encode(context, claim, split, tokenizer, max_length, heartbeat.check) for split in ("train", "validation")
-    )
+    with context.database.read() as connection:
+        examples, validated = (load_examples(connection, claim.job_id, split) for split in ("train", "validation"))
+    data = _encode(examples, params, tokenizer, max_length, heartbeat.check, teacher)
+    # What a student's teacher says of unlabelled ones is not what is right.
+    labelled = [one for one in validated if one.label is not None]
+    held_out = _encode(labelled, params, tokenizer, max_length, heartbeat.check)
     model, precision = _new_model(base, params)
     best = BestEpoch(model, params["early_stopping"], params["patience"])
     states = _states(context, claim, facts, best)
@@ -124,17 +145,28 @@ def _train(
 
 
 def _encode(
-    context: WorkerContext,
-    claim: Claim,
-    split: str,
+    examples: Sequence[TrainingExample],
+    params: Mapping[str, Any],
     tokenizer: Any,
     max_length: int,
     check: Callable[[], None],
+    teacher: TeacherAnswers | None = None,
 ) -> Encoding:
-    params = claim.params
-    with context.database.read() as connection:
-        examples = load_examples(connection, claim.job_id, split)
-    return encode_examples(tokenizer, examples, params["labels"], params["problem_type"], max_length, check)
+    """Tokenize examples; their targets are their labels, or what a teacher and the labels say together."""
+    if teacher is None:
+        return encode_examples(tokenizer, examples, params["labels"], params["problem_type"], max_length, check)
+    return Encoding(tokenize_examples(tokenizer, examples, max_length, check), _taught(teacher, examples, params))
+
+
+def _taught(teacher: TeacherAnswers, examples: Sequence[TrainingExample], params: Mapping[str, Any]) -> np.ndarray:
+    return taught_targets(
+        teacher.of([one.review_id for one in examples]),
+        [one.label for one in examples],
+        params["labels"],
+        params["problem_type"],
+        temperature=params["teacher"]["temperature"],
+        label_weight=params["teacher"]["label_weight"],
+    )
 
 
 def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
@@ -147,6 +179,7 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
             problem_type=params["problem_type"],
             seed=params["seed"],
             dropout=params["dropout"],
+            layers=params.get("layers"),
         )
     if params["freeze"] or params["lora_rank"]:
         freeze_encoder(model)

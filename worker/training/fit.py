@@ -12,6 +12,7 @@ from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.training.batches import training_data
 from worker.training.class_weights import example_weights
+from worker.training.distillation import DistillationLoss, taught_metrics_of
 from worker.training.learning_rate import WarmUpThenDecay
 from worker.training.losses import loss_of, metrics_of
 from worker.training.optimizer import FusedAdamW
@@ -30,7 +31,7 @@ class Encoding:
     """Tokenized examples and, for each, what is to be said of it."""
 
     encoded: list[Encoded]
-    targets: np.ndarray  # [examples, ...], see worker.training.targets
+    targets: np.ndarray  # [examples, ...], see worker.training.targets and .distillation
 
 
 def encode_examples(
@@ -41,13 +42,22 @@ def encode_examples(
     max_length: int,
     check: Callable[[], None],
 ) -> Encoding:
+    """Tokenize examples that all have a label, as `tokenize_examples` does, and put their labels in numbers."""
+    told = [one.label for one in examples if one.label is not None]
+    encoded = tokenize_examples(tokenizer, examples, max_length, check)
+    return Encoding(encoded, encode_targets(told, labels, problem_type))
+
+
+def tokenize_examples(
+    tokenizer: Any, examples: Sequence[TrainingExample], max_length: int, check: Callable[[], None]
+) -> list[Encoded]:
     """Tokenize examples, cut to `max_length` tokens. What `check`, called now and then, raises ends it."""
     encoded: list[Encoded] = []
     for start in range(0, len(examples), _TEXTS_AT_A_TIME):
         check()
         some = examples[start : start + _TEXTS_AT_A_TIME]
         encoded += tokenize(tokenizer, [one.text for one in some], [one.pair for one in some], max_length)
-    return Encoding(encoded, encode_targets([one.label for one in examples], labels, problem_type))
+    return encoded
 
 
 def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
@@ -64,9 +74,16 @@ def compile_classifier(model: Classifier, params: Mapping[str, Any]) -> None:
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     optimizer.build(model.trainable_variables)
-    loss, metrics = loss_of(model.problem_type), metrics_of(model.problem_type)
+    loss, metrics = _aim(model.problem_type, params.get("teacher"))
     # Lengths differ from batch to batch, and XLA would compile each anew.
     model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
+
+
+def _aim(problem_type: str, teacher: Mapping[str, Any] | None) -> tuple[keras.losses.Loss, list[Any]]:
+    """What is made small, and what the curve shows beside it: of labels, or of what a teacher says."""
+    if teacher is None:
+        return loss_of(problem_type), metrics_of(problem_type)
+    return DistillationLoss(problem_type, teacher["temperature"]), taught_metrics_of(problem_type)
 
 
 def fit_classifier(
