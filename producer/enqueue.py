@@ -39,13 +39,14 @@ class TrainingPlan:
     what scoring reads. `dropout` is the share of activations dropped in training, None the base's own.
     `validation_share` and `test_share` of the texts are held out, where they do not come from sources of their own.
     With `keep_head` the base's own head and labels are trained on. With `calibrate` a temperature is fitted on the
-    validation texts, which the model's logits are divided by. With `class_weights` "balanced" every label counts for as
-    much as any other in the loss, however rare it is; "none" takes the examples as they are. A step of training takes
-    the examples of `accumulate` batches of `batch_size`. `layers` is how many of the base's encoder layers are kept,
-    None all. With `freeze` the encoder stays as it is, and only the head is trained; with a `lora_rank` also adapters of
-    that rank beside the encoder's query and value projections, which are merged into them at the end. With
-    `early_stopping`, a metric on the validation texts, training stops when `patience` epochs in a row were no better
-    than the best, whose weights are kept.
+    validation texts, which the model's logits are divided by.
+
+    With `class_weights` "balanced" every label counts for as much as any other in the loss, however rare it is; "none"
+    takes the examples as they are. A step of training takes the examples of `accumulate` batches of `batch_size`.
+    `layers` is how many of the base's encoder layers are kept, None all. With `freeze` the encoder stays as it is, and
+    only the head is trained; with a `lora_rank` also adapters of that rank beside the encoder's query and value
+    projections, which are merged into them at the end. With `early_stopping`, a metric on the validation texts, training
+    stops when `patience` epochs in a row were no better than the best, whose weights are kept.
     """
 
     name: str
