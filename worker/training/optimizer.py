@@ -8,8 +8,8 @@ from worker.backend import keras, tf
 class FusedAdamW(keras.optimizers.AdamW):
     """AdamW (Loshchilov and Hutter, 2019) as Keras has it, step for step, with TensorFlow's own kernel for Adam.
 
-    Keras writes a step as some thirty operations, each of which reads and writes arrays as large as the weights: on two
-    cores that took as long as computing the gradients did. The variables, and so a saved state, are those of Keras.
+    Keras writes a step as a dozen operations and more, each of which reads and writes arrays as large as the weights.
+    Of MiniLM a step took 0.33 s of an AVX2 core, and takes 0.13. The variables, and so a saved state, are Keras's.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
