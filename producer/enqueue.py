@@ -45,8 +45,8 @@ class TrainingPlan:
     takes the examples as they are. A step of training takes the examples of `accumulate` batches of `batch_size`.
     `layers` is how many of the base's encoder layers are kept, None all. With `freeze` the encoder stays as it is, and
     only the head is trained; with a `lora_rank` also adapters of that rank beside the encoder's query and value
-    projections, which are merged into them at the end. With `early_stopping`, a metric on the validation texts, training
-    stops when `patience` epochs in a row were no better than the best, whose weights are kept.
+    projections, which are merged into them at the end. With `early_stopping`, a metric on the validation texts,
+    training stops when `patience` epochs in a row were no better than the best, whose weights are kept.
     """
 
     name: str
