@@ -6,7 +6,7 @@ PyTorch lives in an environment of its own, which `make test` installs: `make .v
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from db.jobs import LabelledReview, NewJob, create_job
 from db.registry import RegisteredModel, find_model
 from db.reviews import store_reviews
 from db.schema import upgrade
+from producer.enqueue import TrainingPlan
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.batching import collate
 from worker.checkpoints.tokenizer import load_tokenizer, tokenize
@@ -114,18 +115,12 @@ def _fine_tune(context: WorkerContext, base: str, problem_type: str) -> Register
     labels, given = KINDS[problem_type]
     name = f"{base}-{problem_type}"
     params = {
-        "name": name,
+        **asdict(TrainingPlan(name, epochs=2, batch_size=3, learning_rate=5e-3, max_length=16)),
         "base": base,
         "base_directory": str(CHECKPOINTS / base),
         "labels": labels,
         "problem_type": problem_type,
-        "epochs": 2,
         "steps": 4,
-        "batch_size": 3,
-        "learning_rate": 5e-3,
-        "max_length": 16,
-        "dropout": None,
-        "seed": 0,
     }
     with context.database.write() as connection:
         ids = store_reviews(connection, f"{name}.csv", [SomeReview(text, text) for text in TEXTS])
