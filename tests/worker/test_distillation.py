@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from db.jobs import JobStatus, LabelledReview, NewJob, create_job, job_status
 from db.predictions import Scored, Verdict, store_predictions
 from db.registry import RegisteredModel, get_model
 from db.reviews import store_reviews
+from producer.enqueue import TrainingPlan
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.batching import collate
 from worker.checkpoints.tokenizer import load_tokenizer, tokenize
@@ -31,19 +33,12 @@ from worker.training.teacher import Teacher
 LABELS = ["negative", "neutral", "positive"]
 TEXTS = ("A wonderful film.", "wonderful", "a wonderful price", "wonderful screen", "terrible", "a terrible film")
 PLAN = {
-    "name": "student",
+    **asdict(TrainingPlan("student", epochs=3, batch_size=4, learning_rate=1e-3, max_length=16, dropout=0.2)),
     "base": "bert",
     "base_directory": str(CHECKPOINTS / "bert"),
     "labels": LABELS,
     "problem_type": SINGLE_LABEL,
-    "epochs": 3,
     "steps": 6,
-    "batch_size": 4,
-    "learning_rate": 1e-3,
-    "max_length": 16,
-    "dropout": 0.2,
-    "seed": 0,
-    "layers": None,
 }
 Enqueue = Callable[..., tuple[int, int]]
 
@@ -231,6 +226,8 @@ def failed(context: WorkerContext, enqueue: Enqueue) -> str:
 def test_a_teacher_whose_files_are_gone_or_changed_teaches_nothing(
     context: WorkerContext, enqueue: Enqueue, teacher: RegisteredModel
 ) -> None:
+    # Graphs that were built of the right files would go on teaching.
+    context.models = LoadedModels(context.database, WorkerSettings(engine="tensorflow"), "here/cpu")
     config = Path(teacher.path) / "config.json"
     config.write_text(config.read_text() + " ")
     assert "the files of teacher@1 in" in (said := failed(context, enqueue))
