@@ -72,7 +72,7 @@ def test_a_model_is_fine_tuned_and_used(run: Run, tmp_path: Path) -> None:
     training = ("finetune", path, "--text", "body", "--label", "stars", "--base", BERT, "--name", "stars")
     done = document(run(*training, "--epochs", 4, "--batch-size", 8, "--learning-rate", 0.005, "--json"))
     assert (done["state"], done["model"]) == ("done", "stars@1")
-    assert done["metrics"]["validation_accuracy"] == 1.0
+    assert done["metrics"]["test_accuracy"] == 1.0
     scored = run("score", path, "--text", "body", "--model", "stars", "--limit", 10)
     assert scored.returncode == 0
     assert "10 rows read, 10 scored, 0 reused, 0 failed" in scored.stdout
