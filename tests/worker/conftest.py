@@ -21,7 +21,8 @@ from worker.settings import WorkerSettings
 @pytest.fixture
 def context(database: Database) -> WorkerContext:
     """A worker process on each kind of database in turn. Its Redis is not there."""
-    settings = WorkerSettings(lease_s=4, token_budget=512, max_attempts=2)
+    # Long: a training that is traced on a busy machine must not lose its lease.
+    settings = WorkerSettings(lease_s=30, token_budget=512, max_attempts=2)
     return WorkerContext(
         database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings, "here/cpu")
     )

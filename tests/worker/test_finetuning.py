@@ -141,7 +141,7 @@ def test_without_examples_held_out_nothing_is_measured(
     with context.database.read() as connection:
         assert job_status(connection, job_id).state == "done"
         metrics = find_model(connection, "taste").metrics
-    assert set(metrics) == {"train_examples", "training_precision"}
+    assert set(metrics) == {"train_examples", "training_precision", "training_seconds"}
 
 
 def test_its_version_tells_how_it_was_made(context: WorkerContext, make_job: Callable[..., tuple[int, int]]) -> None:
