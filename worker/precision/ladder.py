@@ -147,7 +147,7 @@ def _to_try(request: Request) -> Iterator[tuple[Variant, Rung | None]]:
         if variant.needs == "int8" and gain < _WORTH_QUANTIZING:
             slow = f"OpenVINO's 8-bit products are no faster on this CPU, {gain:.2f} times those of float32"
             yield variant, _not_tried(variant, slow, gain)
-        elif variant.library == ONNX and has_bfloat16:
+        elif variant.runtime == ONNX and has_bfloat16:
             yield variant, _not_tried(variant, "bfloat16, which is closer to float32, is as fast on this CPU", 1.0)
         else:
             yield variant, None
@@ -171,7 +171,7 @@ def _open(request: Request, variant: Variant) -> Engine:
 
 
 def _build(request: Request, variant: Variant, graph: Path) -> None:
-    if variant.library == ONNX:
+    if variant.runtime == ONNX:
         from worker.checkpoints.weights import read_weights
         from worker.engines.onnx.graph import write_graph
 

@@ -17,7 +17,7 @@ class Variant:
 
     name: str
     graph: str
-    library: str
+    runtime: str
     needs: str
     is_milder: bool = False
 
@@ -51,12 +51,12 @@ def candidates(asked: str, engine: str) -> list[str]:
     """
     names = {"auto": EVERY_RUNG, INT8.name: [INT8.name, DYNAMIC_INT8.name]}.get(asked, [asked])
     others = {OPENVINO, ONNX} - {engine} if engine in (OPENVINO, ONNX) else set()
-    return [name for name in names if name == FLOAT32.name or variant_named(name).library not in others]
+    return [name for name in names if name == FLOAT32.name or variant_named(name).runtime not in others]
 
 
 def open_variant(variant: Variant, graph: Path) -> Engine:
     """Load a variant's graph with its library. Imports no other."""
-    if variant.library == ONNX:
+    if variant.runtime == ONNX:
         from worker.engines.onnx.engine import OnnxEngine
 
         return OnnxEngine(graph)
