@@ -1,6 +1,6 @@
 """How a model does on the examples it was not trained on, label by label, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.output import print_table, say, share
@@ -14,5 +14,9 @@ def show_evaluation(evaluation: Mapping[str, Any]) -> None:
     if not per_label:
         return
     say(f"\nOn the {evaluation['split']} examples")
-    rows = [(one["label"], *(share(one[name]) for name in _COLUMNS[1:4]), one["support"]) for one in per_label]
-    print_table(_COLUMNS, rows, numbers=_COLUMNS[1:])
+    print_table(_COLUMNS, per_label_rows(per_label), numbers=_COLUMNS[1:])
+
+
+def per_label_rows(per_label: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Of each label its name, precision, recall and F1 as shares in words, and how many examples have it."""
+    return [(one["label"], *(share(one[name]) for name in _COLUMNS[1:4]), one["support"]) for one in per_label]

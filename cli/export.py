@@ -7,8 +7,8 @@ import click
 
 from cli.model_card import model_card
 from cli.output import json_option, print_json, say
-from db.checkpoint import checkpoint_files, read_checkpoint_facts
-from db.registry import RegisteredModel, find_model
+from db.checkpoint import checkpoint_files
+from db.registry import RegisteredModel, find_model, has_registered_files
 from db.schema import open_database
 
 _CARD = "README.md"
@@ -34,7 +34,7 @@ def command(model: str, directory: Path, as_json: bool) -> None:
 
 
 def _check_unchanged(model: RegisteredModel) -> None:
-    if read_checkpoint_facts(Path(model.path)).digest != model.digest:
+    if not has_registered_files(model):
         raise click.ClickException(
             f"the files of {model.reference} in {model.path} are no longer those that were registered; put them back"
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.output import share
+from cli.evaluation import per_label_rows
 from db.registry import RegisteredModel
 
 #: Read by hubs and by `transformers`.
@@ -24,7 +24,6 @@ classify = pipeline("text-classification", "THIS_DIRECTORY", top_k=None)
 classify("A review.", truncation=True)
 ```
 """
-_PER_LABEL = ("label", "precision", "recall", "f1", "support")
 
 
 def model_card(model: RegisteredModel) -> str:
@@ -54,10 +53,7 @@ def _held_out(metrics: Mapping[str, Any]) -> list[str]:
     scores = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
     parts = [_table(("figure", "value"), ((name, _rounded(value)) for name, value in scores.items()))] if scores else []
     if evaluation.get("per_label"):
-        rows = [
-            (one["label"], *(share(one[name]) for name in _PER_LABEL[1:4]), one["support"])
-            for one in evaluation["per_label"]
-        ]
+        rows = per_label_rows(evaluation["per_label"])
         parts.append(_table(("label", "precision", "recall", "F1", f"{evaluation['split']} examples"), rows))
     return ["## Figures\n", *parts] if parts else []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from db.checkpoint import CheckpointFacts
+from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.dialect import insert
 from db.errors import CheckpointError, UnknownModel
 from db.tables import Model
@@ -118,6 +118,14 @@ def get_model(connection: Connection, model_id: int) -> RegisteredModel:
     if row is None:
         raise UnknownModel(f"no model has the id {model_id}")
     return RegisteredModel(*row)
+
+
+def has_registered_files(model: RegisteredModel) -> bool:
+    """Whether the files in the model's folder are still those that were registered, by their digest.
+
+    Raises CheckpointError where they are no checkpoint.
+    """
+    return read_checkpoint_facts(Path(model.path)).digest == model.digest
 
 
 def list_models(connection: Connection) -> list[RegisteredModel]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from db.checkpoint import REGRESSION, SINGLE_LABEL, read_checkpoint_facts
-from db.registry import RegisteredModel
+from db.checkpoint import REGRESSION, SINGLE_LABEL
+from db.registry import RegisteredModel, has_registered_files
 from producer.checkpoints import BaseCheckpoint
 from producer.errors import LabelError, TeacherError
 from producer.head import head_labels, named
@@ -47,7 +47,7 @@ def check_teacher(teacher: RegisteredModel) -> None:
     directory = Path(teacher.path)
     if not directory.is_dir():
         raise TeacherError(f"the files of the teacher {teacher.reference} are gone: there is no folder {directory}")
-    if read_checkpoint_facts(directory).digest != teacher.digest:
+    if not has_registered_files(teacher):
         raise TeacherError(
             f"the files of the teacher {teacher.reference} in {directory} are no longer those that were registered; "
             f"put them back, or register them as a new version: reviewmill models add {directory} --name {teacher.name}"

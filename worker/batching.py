@@ -1,11 +1,11 @@
 """Cutting tokenized reviews into batches of nearly equal lengths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from worker.checkpoints.tokenizer import Encoded
-from worker.engines.base import Batch
+from worker.engines.base import Batch, Engine
 
 #: What a batch costs beside its tokens, in tokens: calling the engine and starting its kernels. Measured, MiniLM on
 #: two cores pays for some 30; a larger figure makes larger batches with more padding.
@@ -56,3 +56,18 @@ def collate(encoded: Sequence[Encoded], padding_id: int) -> Batch:
     token_ids[is_token] = np.concatenate([one.ids for one in encoded])
     segment_ids[is_token] = np.concatenate([one.segment_ids for one in encoded])
     return Batch(token_ids, segment_ids, is_token.astype(np.int32))
+
+
+def infer_in_batches(
+    engine: Engine, encoded: Sequence[Encoded], padding_id: int, token_budget: int, check: Callable[[], None]
+) -> np.ndarray:
+    """The logits of at least one tokenized text, float32 [texts, classes], in their order.
+
+    What `check`, called before every batch, raises ends it.
+    """
+    found: dict[int, np.ndarray] = {}
+    for indices in cut_batches([one.length for one in encoded], token_budget):
+        check()
+        batch = collate([encoded[index] for index in indices], padding_id)
+        found.update(zip(indices, engine.logits(batch), strict=True))
+    return np.stack([found[index] for index in range(len(encoded))])

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import structlog
 
-from db.checkpoint import read_checkpoint_facts
 from db.database import Database
-from db.registry import RegisteredModel, get_model
+from db.registry import RegisteredModel, get_model, has_registered_files
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
@@ -99,7 +98,7 @@ class LoadedModels:
         name = choose_engine(self._settings.engine, self.device)
         if not reads_checkpoint(name, record, self._settings.engines_dir):
             return
-        if read_checkpoint_facts(Path(record.path)).digest != record.digest:
+        if not has_registered_files(record):
             raise ModelChanged(
                 f"the files of {record.reference} in {record.path} are no longer those that were registered; put them "
                 f"back, or register them as a new version: reviewmill models add {record.path} --name {record.name}"

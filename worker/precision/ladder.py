@@ -17,7 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from worker.batching import collate, cut_batches
+from worker.batching import infer_in_batches
 from worker.checkpoints.families import FAMILIES
 from worker.checkpoints.tokenizer import Encoded, Tokenizer, read_tokenizer, tokenize
 from worker.engines.base import Engine
@@ -105,13 +105,10 @@ class _Sample:
 
     def values(self, engine: Engine, encoded: Sequence[Encoded]) -> tuple[np.ndarray, float]:
         """Probabilities [reviews, classes], and the seconds that inferring them took."""
-        logits: dict[int, np.ndarray] = {}
         began = time.perf_counter()
-        for batch in cut_batches([one.length for one in encoded], self._token_budget):
-            answers = engine.logits(collate([encoded[i] for i in batch], self._padding_id))
-            logits.update(zip(batch, answers, strict=True))
+        logits = infer_in_batches(engine, encoded, self._padding_id, self._token_budget, lambda: None)
         took_s = time.perf_counter() - began
-        return probabilities(np.stack([logits[i] for i in range(len(encoded))]), self.problem_type), took_s
+        return probabilities(logits, self.problem_type), took_s
 
 
 def walk_down(request: Request) -> list[Rung]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from db.claims import Claim
 from db.training import TrainingExample, count_examples, load_examples
-from worker.batching import collate, cut_batches
+from worker.batching import infer_in_batches
 from worker.checkpoints.tokenizer import Encoded, load_tokenizer
 from worker.context import WorkerContext
 from worker.engines.base import Engine
@@ -101,12 +101,7 @@ def infer_logits(
 
     What `check`, called before every batch, raises ends it. Raises TrainingError where one is not finite.
     """
-    found: dict[int, np.ndarray] = {}
-    for indices in cut_batches([one.length for one in encoded], token_budget):
-        check()
-        batch = collate([encoded[index] for index in indices], padding_id)
-        found.update(zip(indices, engine.logits(batch), strict=True))
-    logits = np.stack([found[index] for index in range(len(encoded))])
+    logits = infer_in_batches(engine, encoded, padding_id, token_budget, check)
     if not np.isfinite(logits).all():
         raise TrainingError("the trained model's numbers are not finite; lower --learning-rate, or scale the target")
     return logits
