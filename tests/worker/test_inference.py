@@ -21,7 +21,7 @@ from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.engines.base import Batch
 from worker.inference import infer
-from worker.models import LoadedModel
+from worker.models import LoadedModel, LoadedModels
 from worker.scoring import score_chunks
 from worker.waiting import WaitingBatches
 
@@ -158,9 +158,8 @@ def test_the_budget_is_remembered_for_that_model_and_device(
     context.models._loaded.clear()
     assert context.models.get(loaded.record.id).budget.tokens == 150
     assert context.models.get(add_checkpoint("distilbert").id).budget.tokens == 512
-    context.models._device = "there/cpu"
-    context.models._loaded.clear()
-    assert context.models.get(loaded.record.id).budget.tokens == 512
+    elsewhere = LoadedModels(context.database, context.settings, "there/cpu")
+    assert elsewhere.get(loaded.record.id).budget.tokens == 512
 
 
 def test_a_review_too_large_for_the_device_is_a_failure(

@@ -39,6 +39,8 @@ def test_files_that_were_changed_score_nothing(
 ) -> None:
     folder = tmp_path / "bert"
     shutil.copytree(CHECKPOINTS / "bert", folder)
+    # Weights of its own: what other tests built of the checkpoint would answer, and the files would not be read.
+    spoil(folder / "model.safetensors")
     model = add_checkpoint("mine", folder)
     weights = spoil(folder / "model.safetensors")
     run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
