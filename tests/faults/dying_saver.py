@@ -1,7 +1,7 @@
 """A real worker process that is killed while it saves a model: `python -m tests.faults.dying_saver POINT`.
 
 The POINT is `weights`, when half of the weights are written, `config`, when all but the name of config.json is,
-or `registry`, when the folder is in its place and nothing else is done.
+or `registry`, when the folder is in its place and the version is not registered.
 """
 
 import os
@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def _die_within_weights() -> None:
         path.write_bytes(content[: len(content) // 2])
         _die()
 
-    durable.save_file = torn
+    _replace(durable, "save_file", torn)
 
 
 def _die_before_config() -> None:
@@ -43,11 +44,17 @@ def _die_before_config() -> None:
         saving._write_json(path.with_name(f".{path.name}.partial"), value)
         _die()
 
-    saving._write_last = last
+    _replace(saving, "_write_last", last)
 
 
 def _die_before_registering() -> None:
-    finetune._evaluate = _die
+    _replace(finetune, "_publish", _die)
+
+
+def _replace(module: ModuleType, name: str, fault: Callable[..., None]) -> None:
+    # A name that is gone from the module would be set in vain, and nobody would die.
+    assert hasattr(module, name), name
+    setattr(module, name, fault)
 
 
 POINTS: dict[str, Callable[[], None]] = {

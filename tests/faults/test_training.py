@@ -132,6 +132,35 @@ def test_a_killed_training_goes_on_from_its_last_state(
 
 
 @pytest.mark.long
+def test_training_and_its_death_leave_scoring_on_another_device_alone(
+    team: Team, labelled: Path, survived: Survived
+) -> None:
+    # Of one kind of work each, as on two devices: a process that trains, for minutes, and a process that scores.
+    training = finetune(team, long_epoch(labelled), epochs=60)
+    trainer = team.worker("--queues", "train")
+    wait_until(lambda: curve(team, training))
+    (trained_by,) = team.processes()
+    scorer = team.worker("--queues", "score")
+    scoring = team.enqueue(team.write_long_reviews(120))
+    assert team.wait_until_mid_chunk() != trained_by
+    os.kill(trained_by, signal.SIGKILL)
+    killed_at = curve(team, training)[-1]
+    team.wait_for_end(scoring)
+    job = team.check_books(scoring)
+    assert (job.state, job.scored) == ("done", 120)
+    assert (set(team.attempts(scoring)), team.deaths(scoring)) == ({1}, 0)
+    assert "worker_died" not in stop(scorer)
+    wait_until(lambda: curve(team, training)[-1] > killed_at)
+    assert team.deaths(training) == 1
+    assert team.command("jobs", "cancel", training).returncode == 0
+    assert "worker_died" in stop(trainer)
+    survived(
+        "a fine-tuning, and kill -9 of it, beside a scoring job on another device process",
+        "the scoring job went on through both: one attempt a chunk, no process restarted; the training resumed",
+    )
+
+
+@pytest.mark.long
 def test_a_kill_while_a_model_is_saved_leaves_no_version_that_loads(
     team: Team, labelled: Path, start: Start, survived: Survived
 ) -> None:
