@@ -16,7 +16,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.figures import spread
-from bench.ours import Mill
+from bench.ours import Mill, in_float32
 from bench.pinned import PinnedMill
 from producer.sources import Record, open_source
 
@@ -95,22 +95,13 @@ def _enqueue(source: Path, folder: Path, model: Path) -> float:
 
 
 def _null_mill(folder: Path, model: Path) -> Mill:
-    environment = _environment(folder) | {"REVIEWMILL_ENGINE": "null"}
-    return PinnedMill(folder / "null", model, environment, [min(os.sched_getaffinity(0))])
+    return PinnedMill(folder / "null", model, in_float32(folder, ENGINE="null"), [min(os.sched_getaffinity(0))])
 
 
 def _start_s(folder: Path, model: Path) -> float:
-    mill = PinnedMill(folder / "start", model, _environment(folder), [min(os.sched_getaffinity(0))])
+    mill = PinnedMill(folder / "start", model, in_float32(folder), [min(os.sched_getaffinity(0))])
     mill.score(["The graph is built for this."], ["And warmed up."])
     return mill.start_s("This one waits for a worker.")
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {
-        "REVIEWMILL_PRECISION": "float32",
-        "REVIEWMILL_ENGINES": str(folder / "engines"),
-        "REVIEWMILL_DATABASE_URL": "",
-    }
 
 
 def _take_one_core() -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from bench.figures import Spread, ratio, spread
-from bench.ours import Mill, Scored
+from bench.ours import Mill, Scored, in_float32
 from producer.sources import Record, open_source
 
 Say = Callable[[str], None]
@@ -66,7 +66,7 @@ def run_distill(folder: Path, model: Path, options: argparse.Namespace, say: Say
     counts = [*map(int, options.taught.split(",")), options.rounds * (options.reviews or _REVIEWS), _WARM_UP]
     reviews = iter(_reviews(sum(counts)))
     told, untold, held_out, warm_up = (list(islice(reviews, count)) for count in counts)
-    made = _made(School(folder / "school", model, _environment(folder)), told, untold, say)
+    made = _made(School(folder / "school", model, in_float32(folder)), told, untold, say)
     paces, said = _judged(folder, made, held_out, [one.text for one in warm_up], options.rounds, say)
     right = [one.label for one in held_out]
     entries = [
@@ -125,7 +125,7 @@ def _judged(
     say: Say,
 ) -> tuple[dict[str, list[float]], dict[str, list[str]]]:
     """By model, the reviews a second of each round, and the label of each held-out review."""
-    judges = {name: Judge(folder / f"judge-{name}", Path(made[name]["path"]), _environment(folder)) for name in _JUDGED}
+    judges = {name: Judge(folder / f"judge-{name}", Path(made[name]["path"]), in_float32(folder)) for name in _JUDGED}
     paces: dict[str, list[float]] = {name: [] for name in _JUDGED}
     said: dict[str, list[str]] = {name: [] for name in _JUDGED}
     size = len(held_out) // rounds
@@ -165,12 +165,3 @@ def _reviews(count: int) -> list[Labelled]:
 def _write(path: Path, rows: Sequence[dict[str, str]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {
-        "REVIEWMILL_PRECISION": "float32",
-        "REVIEWMILL_ENGINES": str(folder / "engines"),
-        "REVIEWMILL_REDIS_URL": "",
-        "REVIEWMILL_DATABASE_URL": "",
-    }

@@ -42,6 +42,12 @@ class Scored:
     precision: str
 
 
+def in_float32(folder: Path, **settings: str) -> dict[str, str]:
+    """Settings, and others by name, of a mill that scores in float32; its graphs are kept in the folder."""
+    own = {"PRECISION": "float32", "ENGINES": str(folder / "engines"), "REDIS_URL": "", "DATABASE_URL": ""}
+    return {f"REVIEWMILL_{name}": value for name, value in {**own, **settings}.items()}
+
+
 class Mill:
     """A home of its own for one engine and precision: its precision, once chosen, is remembered there."""
 

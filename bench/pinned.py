@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,10 +36,7 @@ class PinnedMill(Mill):
             workers += [self._worker({core}) for core in self._cores]
             yield
         finally:
-            for worker in workers:
-                worker.send_signal(signal.SIGTERM)
-                worker.wait()
-            self._redis.stop()
+            self._end(workers)
 
     def start_s(self, text: str) -> float:
         """Seconds from the start of a worker, on every core, to the end of a job that waits for it, of one review."""
@@ -50,9 +47,13 @@ class PinnedMill(Mill):
         try:
             return self._ended_at(job_id) - began
         finally:
+            self._end([worker])
+
+    def _end(self, workers: Sequence[subprocess.Popen[bytes]]) -> None:
+        for worker in workers:
             worker.send_signal(signal.SIGTERM)
             worker.wait()
-            self._redis.stop()
+        self._redis.stop()
 
     def _ended_at(self, job_id: int) -> float:
         deadline = time.monotonic() + _PATIENCE_S

@@ -15,7 +15,7 @@ from bench.data import load_data_set
 from bench.distill import distill_table, run_distill
 from bench.figures import spread
 from bench.finetuning import finetune_table, run_finetune
-from bench.ours import Mill
+from bench.ours import Mill, in_float32
 from bench.pinned import PinnedMill
 
 Say = Callable[[str], None]
@@ -65,7 +65,7 @@ def _sizes(folder: Path, _model: Path, options: argparse.Namespace, say: Say) ->
     jobs = []
     for size in map(int, options.sizes.split(",")):
         texts = [f"{text} ({number})" for number, text in enumerate(islice(cycle(short), size + _WARM_UP))]
-        mill = Mill(folder / f"size-{size}", _TINY, _environment(folder))
+        mill = Mill(folder / f"size-{size}", _TINY, in_float32(folder))
         scored = mill.score(texts[_WARM_UP:], texts[:_WARM_UP])
         say(f"  {size:,} reviews: {1000 * scored.seconds / size:.3f} ms each")
         jobs.append(asdict(scored))
@@ -80,7 +80,7 @@ def _workers(folder: Path, model: Path, options: argparse.Namespace, say: Say) -
     for number, reviews in enumerate(data.rounds):
         warm_up = data.warm_up[number * _WARM_UP : (number + 1) * _WARM_UP]
         for count in counts if number % 2 == 0 else counts[::-1]:
-            mill = PinnedMill(folder / f"workers-{count}", model, _environment(folder, "50"), cores[:count])
+            mill = PinnedMill(folder / f"workers-{count}", model, in_float32(folder, CHUNK_SIZE="50"), cores[:count])
             scored = mill.score(reviews.texts, warm_up)
             paces[count].append(scored.reviews / scored.seconds)
             say(f"  round {number + 1}: workers: {count}: {paces[count][-1]:,.1f} reviews/s")
@@ -91,16 +91,6 @@ def _paced(count: int, paces: dict[int, list[float]]) -> dict[str, Any]:
     times = [a / b for a, b in zip(paces[count], paces[1], strict=True)]
     pace = asdict(spread(paces[count]))
     return {"count": count, "reviews_per_second": pace, "times_one_worker": asdict(spread(times))}
-
-
-def _environment(folder: Path, chunk_size: str = "1000") -> dict[str, str]:
-    return {
-        "REVIEWMILL_PRECISION": "float32",
-        "REVIEWMILL_ENGINES": str(folder / "engines"),
-        "REVIEWMILL_CHUNK_SIZE": chunk_size,
-        "REVIEWMILL_REDIS_URL": "",
-        "REVIEWMILL_DATABASE_URL": "",
-    }
 
 
 PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]] = {

@@ -114,13 +114,7 @@ def _train(
 ) -> tuple[Classifier, dict[str, Any]]:
     params = claim.params
     tokenizer = load_tokenizer(base)
-    max_length = min(params["max_length"] or facts.max_tokens, facts.max_tokens)
-    with context.database.read() as connection:
-        examples, validated = (load_examples(connection, claim.job_id, split) for split in ("train", "validation"))
-    data = _encode(examples, params, tokenizer, max_length, heartbeat.check, teacher)
-    # What a student's teacher says of unlabelled ones is not what is right.
-    labelled = [one for one in validated if one.label is not None]
-    held_out = _encode(labelled, params, tokenizer, max_length, heartbeat.check)
+    data, held_out = _read_examples(context, claim, heartbeat, tokenizer, facts.max_tokens, teacher)
     model, precision = _new_model(base, params)
     best = BestEpoch(model, params["early_stopping"], params["patience"])
     states = _states(context, claim, facts, best)
@@ -142,6 +136,27 @@ def _train(
     metrics |= best.put_back()
     merge_adapters(model)
     return model, metrics | ({"resumed_from_step": first} if first else {})
+
+
+def _read_examples(
+    context: WorkerContext,
+    claim: Claim,
+    heartbeat: Heartbeat,
+    tokenizer: Any,
+    max_tokens: int,
+    teacher: TeacherAnswers | None,
+) -> tuple[Encoding, Encoding]:
+    """What is trained on, and what is measured after each epoch, tokenized."""
+    params = claim.params
+    max_length = min(params["max_length"] or max_tokens, max_tokens)
+    with context.database.read() as connection:
+        examples, validated = (load_examples(connection, claim.job_id, split) for split in ("train", "validation"))
+    # What a student's teacher says of unlabelled ones is not what is right.
+    labelled = [one for one in validated if one.label is not None]
+    return (
+        _encode(examples, params, tokenizer, max_length, heartbeat.check, teacher),
+        _encode(labelled, params, tokenizer, max_length, heartbeat.check),
+    )
 
 
 def _encode(
