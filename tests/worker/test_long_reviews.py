@@ -171,7 +171,7 @@ def test_another_reading_is_asked_for_what_did_not_fit_and_only_for_that(
     again = results(context)
     assert again["file.csv:long"].probabilities == pytest.approx(cut["file.csv:long"].probabilities, abs=1e-6)
     with context.database.read() as connection:
-        written = connection.execute(select(Prediction.job_id, Prediction.reading).order_by(Prediction.review_id))
+        written = connection.execute(select(Prediction.job_id, Prediction.reading).order_by(Prediction.job_id))
         # Each is kept once, with the job that wrote it last.
         assert [tuple(row) for row in written] == [(1, "whole"), (6, "truncate"), (6, "truncate")]
 
@@ -298,7 +298,7 @@ def test_progress_is_told_in_reviews(context: WorkerContext, add_checkpoint: Add
         score_chunks(context, claims, heartbeat)
 
     run_chunk(context, chunk_id, watched)
-    assert len(told) > 10
+    assert len(told) > 5
     assert told == sorted(told)
     assert told[0] == 0
     assert 7 <= told[-1] <= 10
