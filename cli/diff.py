@@ -16,6 +16,7 @@ from db.database import Database
 from db.jobs import JobStatus
 from db.registry import RegisteredModel
 from db.schema import open_database
+from db.tables import READINGS, TRUNCATE
 from producer.checkpoints import find_or_add_model
 from producer.comparison import Compared, compared_of_job, compared_of_source
 from producer.enqueue import Doorway
@@ -34,17 +35,25 @@ Models = tuple[RegisteredModel, RegisteredModel]
 @click.option("--id", metavar="COL", help="Column with your own id; without it the text makes one.")
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
 @click.option("--label", metavar="COL", help="Column with the right label, where it is known.")
+@click.option("--long", type=click.Choice(READINGS), help="Texts beyond a model's limit; see `score`.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--job", type=click.IntRange(min=1), metavar="ID", help="Compare on the reviews of this job instead.")
 @json_option
 def command(
-    first: str, second: str, source: str | None, job: int | None, limit: int | None, as_json: bool, **columns: Any
+    first: str,
+    second: str,
+    source: str | None,
+    job: int | None,
+    long: str | None,
+    limit: int | None,
+    as_json: bool,
+    **columns: Any,
 ) -> int:
     """Score the same reviews with the models A and B, and show where they differ.
 
     The right labels are those of --label, or those that fine-tuning was given for these reviews.
     """
-    _check_options(source, job, {**columns, "limit": limit})
+    _check_options(source, job, {**columns, "long": long, "limit": limit})
     reviews = None if source is None else open_source(source)
     if reviews is not None:
         check_columns(reviews, Columns(**columns))
@@ -57,7 +66,8 @@ def command(
         with notes.status("Reading reviews"):
             settings = ProducerSettings()
             read = Columns(**columns, problem_type=models[0].problem_type)
-            compared = compared_of_source(database, reviews, read, _possible(models[0]), settings, limit)
+            possible, reading = _possible(models[0]), long or TRUNCATE
+            compared = compared_of_source(database, reviews, read, possible, settings, limit, reading)
     jobs = _score(database, compared, models, (first, second))
     if jobs[-1].state != "done":
         return finish(database, jobs[-1], as_json)

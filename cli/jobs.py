@@ -18,8 +18,10 @@ from cli.trouble import show_failures, show_troubles
 from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, refused_rows, troubles
 from db.measures import measure_job
 from db.precisions import ChosenPrecision, precisions_of
+from db.results import reading_counts
 from db.retry import check_retriable, what_failed
 from db.schema import open_database
+from db.tables import TRUNCATE
 from producer.enqueue import Doorway
 from producer.settings import ProducerSettings
 
@@ -63,16 +65,19 @@ def show_command(job_id: int, as_json: bool) -> None:
         measures = asdict(measure_job(connection, job_id))
         what_to_do = advice(job, trouble, what_failed(connection, job_id))
         precisions = _precisions(connection, job)
+        readings = _readings(connection, job)
     if as_json:
         details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
         details["precisions"] = [asdict(one) for one in precisions]
+        details["readings"] = readings
         print_json({**asdict(job), **measures, **details, "advice": what_to_do})
         return
     facts = asdict(job)
     settings = {name: value for name, value in facts.pop("params").items() if name != "data"}
     facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
     shares = {name: share(measures[name]) for name in ("device_busy", "padding")}
-    print_facts(facts | shares | settings)
+    read = {"read": ", ".join(f"{count:,} {reading}" for reading, count in readings.items())} if readings else {}
+    print_facts(facts | shares | settings | read)
     if "data" in job.params:
         say("")
         show_training_check(job.params)
@@ -146,6 +151,11 @@ def _precisions(connection: Connection, job: JobStatus) -> list[ChosenPrecision]
     if job.kind != "score" or job.model_id is None:
         return []
     return precisions_of(connection, job.model_id, str(job.params["source"])) if "source" in job.params else []
+
+
+def _readings(connection: Connection, job: JobStatus) -> dict[str, int] | None:
+    """How many reviews were read how; None for a job that did not ask for more than truncation."""
+    return reading_counts(connection, job.id) if job.params.get("long", TRUNCATE) != TRUNCATE else None
 
 
 def _row(job: JobStatus) -> tuple[object, ...]:

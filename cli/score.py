@@ -6,7 +6,7 @@ from celery import Celery
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from db.schema import open_database
-from db.tables import PRECISIONS, PRIORITIES
+from db.tables import PRECISIONS, PRIORITIES, READINGS, TRUNCATE
 from producer.checkpoints import find_or_add_model
 from producer.enqueue import Doorway
 from producer.rows import Columns, check_columns
@@ -26,6 +26,13 @@ from producer.sources import open_source
     type=click.Choice(PRECISIONS),
     help="Number format on CPUs: auto takes the fastest that says what float32 says.  [default: the workers' setting]",
 )
+@click.option(
+    "--long",
+    type=click.Choice(READINGS),
+    default=TRUNCATE,
+    show_default=True,
+    help="Texts beyond the model's limit: cut them, read head and tail, or all in overlapping windows.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
@@ -37,6 +44,7 @@ def command(
     model: str | None,
     priority: str,
     precision: str | None,
+    long: str,
     limit: int | None,
     no_wait: bool,
     as_json: bool,
@@ -53,7 +61,7 @@ def command(
         with notes.status("Reading reviews"):
             doorway = Doorway(database, app, ProducerSettings())
             return doorway.enqueue_scoring(
-                reviews, columns, chosen, asked=model, priority=priority, precision=precision, limit=limit
+                reviews, columns, chosen, asked=model, priority=priority, precision=precision, long=long, limit=limit
             )
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)

@@ -19,8 +19,9 @@ class Verdict(NamedTuple):
 
     `probabilities` holds every label's value in the order of the model's labels: probabilities, or
     the raw value for regression. `margin` tells how far the answer is from tipping over, 0 to 1,
-    and is None for regression. `tokens` counts the tokens read, special ones included. `precision` is the number
-    format that the model computed in.
+    and is None for regression. `tokens` counts the tokens read, special ones and overlaps included; `truncated` tells
+    whether some were left out. `precision` is the number format that the model computed in. `reading` is whole, or how
+    a text beyond the model's limit was read, and `windows` are the sequences it was read in.
     """
 
     label: str
@@ -30,6 +31,8 @@ class Verdict(NamedTuple):
     tokens: int
     truncated: bool
     precision: str
+    reading: str = "whole"
+    windows: int = 1
 
 
 @dataclass(slots=True)
@@ -68,9 +71,13 @@ _PREDICTIONS = BulkInsert(
 
 
 def known_verdicts(
-    connection: Connection, model_id: int, text_hashes: Sequence[str], precisions: Sequence[str]
+    connection: Connection,
+    model_id: int,
+    text_hashes: Sequence[str],
+    precisions: Sequence[str],
+    readings: Sequence[str],
 ) -> dict[str, KnownVerdict]:
-    """What the model already said of these texts in one of the precisions, by text hash."""
+    """What the model already said of these texts in one of the precisions and readings, by text hash."""
     found = connection.execute(
         select(Review.text_hash, Prediction.review_id, *_VERDICT_COLUMNS)
         .join(Review, Review.id == Prediction.review_id)
@@ -78,6 +85,7 @@ def known_verdicts(
             is_one_of(connection, Review.text_hash, text_hashes),
             sought_by_other_means(connection, Prediction.model_id) == model_id,
             Prediction.precision.in_(precisions),
+            Prediction.reading.in_(readings),
         )
     )
     known: dict[str, KnownVerdict] = {}

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, cast, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from db.dialect import review_ids_of_job
 from db.errors import UnknownJob, UnknownLabel
@@ -46,6 +47,8 @@ class Result:
     tokens: int
     truncated: bool
     precision: str
+    reading: str
+    windows: int
     scored_at: datetime
     text: str
     text_pair: str | None
@@ -63,16 +66,25 @@ def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Resul
 
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
     """How many of a job's reviews got each label, the most frequent first."""
+    return _counts_by(connection, Prediction.label, job_id)
+
+
+def reading_counts(connection: Connection, job_id: int) -> dict[str, int]:
+    """How many of a job's reviews were read whole, and how many in each other way, the most frequent first."""
+    return _counts_by(connection, Prediction.reading, job_id)
+
+
+def _counts_by(connection: Connection, column: InstrumentedAttribute[str], job_id: int) -> dict[str, int]:
     reviews = review_ids_of_job(connection, job_id)
     count = func.count()
     found = connection.execute(
-        select(Prediction.label, count)
+        select(column, count)
         .where(
             Prediction.model_id == _model_of_job(connection, job_id),
             Prediction.review_id.in_(reviews),
         )
-        .group_by(Prediction.label)
-        .order_by(count.desc(), Prediction.label)
+        .group_by(column)
+        .order_by(count.desc(), column)
     )
     return dict(found.all())
 
@@ -91,6 +103,8 @@ def _all_results() -> Select[Any]:
             Prediction.tokens,
             Prediction.truncated,
             Prediction.precision,
+            Prediction.reading,
+            Prediction.windows,
             Prediction.scored_at,
             Review.text,
             Review.text_pair,

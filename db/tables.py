@@ -18,6 +18,10 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 PRIORITIES = ("high", "normal", "low")
 #: What a person may order; auto leaves it to the guard.
 PRECISIONS = ("auto", "int8", "bfloat16", "float32")
+#: How a text that is longer than its model's limit may be read; one that fits is read whole, whatever is asked.
+TRUNCATE, HEAD_TAIL, WINDOW = "truncate", "head-tail", "window"
+READINGS = (TRUNCATE, HEAD_TAIL, WINDOW)
+WHOLE = "whole"
 
 
 class Base(DeclarativeBase):
@@ -174,6 +178,9 @@ class Prediction(Base):
     truncated: Mapped[bool]
     #: The number format computed in: float32, or a lower one that was ordered or let pass by the guard.
     precision: Mapped[str] = mapped_column(String(32), default="float32", server_default="float32")
+    #: whole, or how a text beyond the model's limit was read (READINGS), and the sequences it was read in.
+    reading: Mapped[str] = mapped_column(String(16), default=WHOLE, server_default=WHOLE)
+    windows: Mapped[int] = mapped_column(default=1, server_default="1")
     scored_at: Mapped[datetime] = mapped_column(default=utc_now())
 
 

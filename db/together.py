@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, not_, select, update
+from sqlalchemy import Connection, and_, case, func, not_, select, update
 
 from db.claims import Claim, is_free, is_suspect, start_claims, take_free
 from db.dialect import is_one_of
-from db.tables import PRIORITIES, Chunk, Job
+from db.tables import PRIORITIES, TRUNCATE, Chunk, Job
 
 
 def claim_together(
@@ -14,10 +14,10 @@ def claim_together(
 ) -> list[Claim]:
     """Take the chunk as `claim_chunk` does and, if it is small, other small ones along; return all, in order of id.
 
-    Together they have `room` reviews at most, each chunk half as many. Those taken along are due chunks of the
-    same model and ordered precision whose attempts never went wrong, of the same priority or a higher one: for lower
-    ones the chunk would have to wait. Without `suspects`, a chunk that a worker has died of, or may have, is not to
-    be had.
+    Together they have `room` reviews at most, each chunk half as many. Those taken along are due chunks whose attempts
+    never went wrong, of the same model, ordered precision and way to read long texts, and of the same priority or a
+    higher one: for lower ones the chunk would have to wait. Without `suspects`, a chunk that a worker has died of, or
+    may have, is not to be had.
     """
     wanted = Chunk.id == chunk_id if suspects else and_(Chunk.id == chunk_id, not_(is_suspect()))
     taken = take_free(connection, wanted, owner, lease_s)
@@ -41,7 +41,10 @@ def _is_small(size: Any, room: int) -> Any:
 def _companions(connection: Connection, lead: Any, room: int) -> list[int]:
     """Ids of the chunks to take along, locked: the higher priorities first, then the oldest."""
     precision = Job.params["precision"].as_string()
-    columns = (Job.kind, Job.state, Job.model_id, Job.priority, precision.label("precision"))
+    # Jobs of before this could be asked for were cut.
+    reading = func.coalesce(Job.params["long"].as_string(), TRUNCATE)
+    ordered = precision.label("precision"), reading.label("reading")
+    columns = (Job.kind, Job.state, Job.model_id, Job.priority, *ordered)
     job = connection.execute(select(*columns).where(Job.id == lead.job_id)).one()
     if job.kind != "score" or job.state == "cancelled":
         return []
@@ -53,6 +56,7 @@ def _companions(connection: Connection, lead: Any, room: int) -> list[int]:
         .where(Chunk.state == "pending", is_free(), _is_small(Chunk.size, room))
         .where(Chunk.errors == 0, Chunk.deaths == 0, Chunk.alone.is_(False))
         .where(Job.kind == "score", Job.model_id == job.model_id, precision.is_not_distinct_from(job.precision))
+        .where(reading == job.reading)
         .where(Job.state.in_(("pending", "running")), rank <= PRIORITIES.index(job.priority))
         .order_by(rank, Chunk.id)
         .limit(left)

@@ -8,6 +8,7 @@ from db.agreement import review_ids_in_order
 from db.database import Database
 from db.jobs import JobStatus, job_status
 from db.registry import RegisteredModel
+from db.tables import TRUNCATE
 from producer.enqueue import Doorway, named_columns
 from producer.errors import LabelError
 from producer.intake import Intake, take_in
@@ -16,7 +17,7 @@ from producer.settings import ProducerSettings
 from producer.sources import Source
 
 #: What a comparison keeps of the job whose reviews it is made on: how they were read, and the precision ordered.
-_KEPT_PARAMS = ("source", "precision", "text_column", "id_column", "pair_column")
+_KEPT_PARAMS = ("source", "precision", "long", "text_column", "id_column", "pair_column")
 #: Labels named in an error: enough to see what is wrong.
 _SHOWN_LABELS = 5
 
@@ -50,8 +51,11 @@ def compared_of_source(
     possible: Collection[str] | None,
     settings: ProducerSettings,
     limit: int | None = None,
+    long: str = TRUNCATE,
 ) -> Compared:
     """Take in a source; rows without a label are compared too, and only not counted as right or wrong.
+
+    `long`, one of READINGS, is how both models read texts beyond their limits.
 
     Raises SourceError and ColumnError, and LabelError where labels are given and none of them is `possible`; None is
     for any that may be.
@@ -65,7 +69,7 @@ def compared_of_source(
             f"none of the labels in {columns.label!r} ({_some(labels.values())}) is one that the models give; "
             f"those are: {_some(possible)}"
         )
-    return Compared(intake, {"source": source.name, **named_columns(columns)}, labels)
+    return Compared(intake, {"source": source.name, **named_columns(columns), "long": long}, labels)
 
 
 def compared_of_job(database: Database, job_id: int) -> Compared:

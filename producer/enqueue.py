@@ -13,6 +13,7 @@ from db.jobs import NewJob, create_job
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
+from db.tables import TRUNCATE
 from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
 from producer.distillation import Distillation, student_labels
@@ -89,15 +90,16 @@ class Doorway:
         asked: str | None = None,
         priority: str = "normal",
         precision: str | None = None,
+        long: str = TRUNCATE,
         limit: int | None = None,
     ) -> int:
         """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
-        worker decides.
+        worker decides. `long`, one of READINGS, is how texts beyond the model's limit are read.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
-        params = {"source": source.name, **named_columns(columns)}
+        params = {"source": source.name, **named_columns(columns), "long": long}
         if precision is not None:
             params["precision"] = precision
         return self.enqueue_taken(intake, params, model, asked=asked, priority=priority)

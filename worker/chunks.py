@@ -13,7 +13,15 @@ from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
 from db.together import claim_together
 from worker.context import WorkerContext
-from worker.errors import ModelChanged, ModelMissing, PrecisionError, StopRequested, TrainingError, reason_of
+from worker.errors import (
+    ModelChanged,
+    ModelMissing,
+    PrecisionError,
+    StopRequested,
+    TrainingError,
+    UnknownReading,
+    reason_of,
+)
 from worker.lease import Heartbeat
 from worker.suspects import end_suspect
 
@@ -23,7 +31,7 @@ Work = Callable[[WorkerContext, Sequence[Claim], Heartbeat], None]
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 60.0
 #: Errors that another attempt would only repeat.
-_HOPELESS = (TrainingError, ModelChanged, ModelMissing, PrecisionError)
+_HOPELESS = (TrainingError, ModelChanged, ModelMissing, PrecisionError, UnknownReading)
 #: What the operating system says when a disk, a network or the machine is at its end, whatever the data are.
 _MACHINE_ERRORS = {
     errno.ENOSPC,

@@ -36,6 +36,10 @@ class TokenBeyondVocabulary(WorkerError):
     """The tokenizer gives a token that the model has no embedding for."""
 
 
+class UnknownReading(WorkerError):
+    """A job asks for long texts to be read in a way that this version does not know."""
+
+
 class CheckpointSaveError(WorkerError):
     """A model cannot be written as a checkpoint directory."""
 

@@ -1,4 +1,7 @@
-"""Inferring reviews batch by batch, around what goes wrong: bad batches are halved until one review is left."""
+"""Inferring reviews batch by batch, around what goes wrong: bad batches are halved until one sequence is left.
+
+A sequence is what a model reads at once: a review, or a window of a long one.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Costs:
-    """What inferring took, review by review: the seconds of a batch are shared alike by its reviews."""
+    """What inferring took, sequence by sequence: the seconds of a batch are shared alike by its sequences."""
 
     def __init__(self, encoded: Sequence[Encoded]) -> None:
         self._lengths = np.array([one.length for one in encoded], np.int64)
@@ -43,7 +46,7 @@ class Costs:
             self._device_s[indices] += (time.perf_counter() - began) / len(indices)
 
     def of(self, indices: Sequence[int], device: str) -> Effort:
-        """What these reviews took together on that device."""
+        """What these sequences took together on that device."""
         chosen = np.asarray(indices, np.int64)
         widths = self._widths[chosen]
         return Effort(
@@ -56,20 +59,27 @@ class Costs:
 
 @dataclass(slots=True)
 class Inferred:
-    """Of each review, by its index, either the logits, float32 [classes], or the reason why there are none."""
+    """Of each sequence, by its index, either the logits, float32 [classes], or the reason why there are none."""
 
     costs: Costs
     logits: dict[int, np.ndarray] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
 
 
-def infer(loaded: LoadedModel, waiting: WaitingBatches, before_batch: Callable[[int], None]) -> Inferred:
-    """Infer the reviews that wait, batch by batch.
+def infer(
+    loaded: LoadedModel,
+    waiting: WaitingBatches,
+    before_batch: Callable[[int], None],
+    review_of: Sequence[int] | None = None,
+) -> Inferred:
+    """Infer the sequences that wait, batch by batch.
 
-    `before_batch` is called with the number of reviews behind us, and may raise to end the work. A batch that
-    fails is halved; a review that fails alone gets its reason. Out of memory, the budget is halved and the
-    rest is cut anew. Raises the model's own error where the model, not a review, is what fails.
+    `before_batch` is called with the number of sequences behind us, and may raise to end the work. A batch that
+    fails is halved; a sequence that fails alone gets its reason. Out of memory, the budget is halved and the
+    rest is cut anew. Raises the model's own error where the model, not a review, is what fails: `review_of` tells
+    whose each sequence is, without it each is a review's own.
     """
+    reviews = range(len(waiting.encoded)) if review_of is None else review_of
     inferred = Inferred(Costs(waiting.encoded))
     while (taken := waiting.take()) is not None:
         indices, batch = taken
@@ -78,21 +88,28 @@ def infer(loaded: LoadedModel, waiting: WaitingBatches, before_batch: Callable[[
             with inferred.costs.timing(indices, batch.token_ids.shape[1]):
                 logits = loaded.engine.logits(batch)
         except Exception as error:
-            _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred)
+            _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred, reviews)
         else:
             inferred.logits.update(zip(indices, logits, strict=True))
     return inferred
 
 
 def _after_error(
-    error: Exception, loaded: LoadedModel, waiting: WaitingBatches, indices: list[int], tokens: int, inferred: Inferred
+    error: Exception,
+    loaded: LoadedModel,
+    waiting: WaitingBatches,
+    indices: list[int],
+    tokens: int,
+    inferred: Inferred,
+    review_of: Sequence[int],
 ) -> None:
-    """Decide what becomes of the reviews of a batch that failed."""
+    """Decide what becomes of the sequences of a batch that failed."""
     reason = reason_of(error)
-    log.warning("batch failed", action="batch_failed", reviews=len(indices), reason=reason)
+    log.warning("batch failed", action="batch_failed", sequences=len(indices), reason=reason)
     if len(indices) == 1:
         inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
-        if not inferred.logits and len(inferred.reasons) >= _BROKEN_AFTER:
+        failed = {review_of[index] for index in inferred.reasons}
+        if not inferred.logits and len(failed) >= _BROKEN_AFTER:
             raise error
     elif is_out_of_memory(error):
         loaded.budget.halve(tokens)

@@ -1,4 +1,4 @@
-"""Scoring claimed chunks as one: plan, tokenize, batch, infer, write; each chunk ends under its own fence."""
+"""Scoring claimed chunks as one: plan, read, batch, infer, write; each chunk ends under its own fence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,16 @@ from db.jobs import job_status, settle_jobs
 from db.predictions import Scored, Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
 from worker.budget_search import measure_budget
-from worker.checkpoints.tokenizer import Encoded, tokenize_each
+from worker.checkpoints.tokenizer import Encoded
 from worker.chunk_plan import Answers, Books, Outcome, Plan
+from worker.combining import combine
 from worker.context import WorkerContext
 from worker.inference import Costs, infer
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.precision.choose import AUTO, asked_precision, reusable_precisions
 from worker.probabilities import probabilities
+from worker.reading import Reading, Sequences, asked_reading, read_each, reusable_readings
 from worker.verdicts import make_verdicts
 from worker.waiting import WaitingBatches
 
@@ -36,10 +38,10 @@ class _Bill:
 
     device: str
     costs: Costs
-    places: dict[str, int]
+    places: dict[str, range]
 
     def of(self, texts: Sequence[str]) -> Effort:
-        return self.costs.of([self.places[text] for text in texts if text in self.places], self.device)
+        return self.costs.of([at for text in texts for at in self.places.get(text, ())], self.device)
 
 
 def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
@@ -75,11 +77,14 @@ def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> Lo
 
 
 def _plan(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> tuple[Plan, Answers]:
-    precisions = reusable_precisions(asked_precision(claims[0].params, context.settings), context.settings.engine)
+    # All claims have ordered the same.
+    params = claims[0].params
+    precisions = reusable_precisions(asked_precision(params, context.settings), context.settings.engine)
+    readings = reusable_readings(asked_reading(params))
     with context.database.read() as connection:
         reviews = load_reviews(connection, [id_ for claim in claims for id_ in claim.review_ids])
         hashes = [review.text_hash for review in reviews.values()]
-        known = known_verdicts(connection, model_id, hashes, precisions)
+        known = known_verdicts(connection, model_id, hashes, precisions, readings)
     return Plan(reviews, known), Answers({text_hash: one.verdict for text_hash, one in known.items()})
 
 
@@ -134,22 +139,23 @@ def _infer(
     heartbeat: Heartbeat,
     answers: Answers,
 ) -> _Bill:
-    encoded, untokenized = _tokenize(loaded, reviews)
-    answers.reasons |= untokenized
-    hashes = [review.text_hash for review in reviews if review.text_hash not in untokenized]
+    readings, unread = _read(loaded, reviews, asked_reading(claims[0].params))
+    answers.reasons |= unread
+    hashes = [review.text_hash for review in reviews if review.text_hash not in unread]
+    sequences = Sequences(readings)
 
     def before_batch(done: int) -> None:
-        heartbeat.done = done
+        heartbeat.done = done * len(readings) // len(sequences.encoded)
         heartbeat.check()
 
-    _find_budget(context, loaded, claims, encoded, heartbeat)
-    waiting = WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+    _find_budget(context, loaded, claims, sequences.encoded, heartbeat)
+    waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.tokenizer.pad_token_id)
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
     with context.device:
-        inferred = infer(loaded, waiting, before_batch)
-    answers.reasons |= {hashes[index]: reason for index, reason in inferred.reasons.items()}
-    answers.verdicts |= _verdicts(loaded, encoded, hashes, inferred.logits)
-    return _Bill(loaded.budget.device, inferred.costs, {text_hash: at for at, text_hash in enumerate(hashes)})
+        inferred = infer(loaded, waiting, before_batch, sequences.review_of)
+    answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
+    answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
+    return _Bill(loaded.budget.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
 
 
 def _find_budget(
@@ -176,31 +182,28 @@ def _rows(context: WorkerContext, claims: Sequence[Claim]) -> int:
         return job_status(connection, claims[0].job_id).total
 
 
-def _tokenize(loaded: LoadedModel, reviews: Sequence[StoredReview]) -> tuple[list[Encoded], dict[str, str]]:
-    """The reviews that can be tokenized, in order, and by text hash why others cannot."""
+def _read(loaded: LoadedModel, reviews: Sequence[StoredReview], asked: str) -> tuple[list[Reading], dict[str, str]]:
+    """What is read of the reviews that can be tokenized, in order, and by text hash why others cannot."""
     texts, pairs = [review.text for review in reviews], [review.pair for review in reviews]
-    each = tokenize_each(loaded.tokenizer, texts, pairs, loaded.record.max_tokens)
-    encoded = [one for one in each if isinstance(one, Encoded)]
+    each = read_each(loaded.tokenizer, texts, pairs, loaded.record.max_tokens, asked)
+    readings = [one for one in each if isinstance(one, Reading)]
     reasons = {
         review.text_hash: f"the tokenizer fails on this review: {one}"
         for review, one in zip(reviews, each, strict=True)
         if isinstance(one, str)
     }
-    return encoded, reasons
+    return readings, reasons
 
 
 def _verdicts(
-    loaded: LoadedModel, encoded: Sequence[Encoded], hashes: Sequence[str], logits: dict[int, np.ndarray]
+    loaded: LoadedModel, sequences: Sequences, hashes: Sequence[str], logits: dict[int, np.ndarray]
 ) -> dict[str, Verdict]:
-    if not logits:
+    """By text hash, what the model says of each review of which it read every sequence."""
+    answered = [at for at, place in enumerate(sequences.places) if all(index in logits for index in place)]
+    if not answered:
         return {}
-    record, read = loaded.record, [encoded[index] for index in logits]
-    verdicts = make_verdicts(
-        record.labels,
-        probabilities(np.stack(list(logits.values())), record.problem_type),
-        record.problem_type,
-        loaded.precision,
-        [one.length for one in read],
-        [one.truncated for one in read],
-    )
-    return {hashes[index]: verdict for index, verdict in zip(logits, verdicts, strict=True)}
+    record, read = loaded.record, [sequences.readings[at] for at in answered]
+    rows = np.stack([logits[index] for at in answered for index in sequences.places[at]])
+    values = combine(probabilities(rows, record.problem_type), [one.weights for one in read])
+    verdicts = make_verdicts(record.labels, values, record.problem_type, loaded.precision, read)
+    return {hashes[at]: verdict for at, verdict in zip(answered, verdicts, strict=True)}

@@ -6,6 +6,7 @@ from itertools import repeat
 import numpy as np
 
 from db.predictions import Verdict
+from worker.reading import Reading
 
 
 def make_verdicts(
@@ -13,14 +14,12 @@ def make_verdicts(
     values: np.ndarray,
     problem_type: str,
     precision: str,
-    tokens: Sequence[int],
-    truncated: Sequence[bool],
+    readings: Sequence[Reading],
 ) -> list[Verdict]:
     """The verdicts for texts from their values, one a label, [texts, classes].
 
     Values are probabilities, or the raw value for regression. The top label is the one with the largest value.
-    `precision` is what the model computed in; `tokens` and `truncated` tell of each text how many tokens were read,
-    and whether some were cut off.
+    `precision` is what the model computed in; `readings` are what it read of each text.
     """
     numbers = values.astype(np.float64)
     tops = numbers.argmax(axis=1)
@@ -30,9 +29,11 @@ def make_verdicts(
         numbers.max(axis=1).tolist(),
         margins(numbers, problem_type),
         (dict(zip(labels, row, strict=True)) for row in numbers.tolist()),
-        tokens,
-        truncated,
+        (one.tokens for one in readings),
+        (one.truncated for one in readings),
         repeat(precision, len(values)),
+        (one.manner for one in readings),
+        (len(one.sequences) for one in readings),
     )
     return [Verdict(*row) for row in zip(*columns, strict=True)]
 

@@ -10,7 +10,7 @@ from worker.memory import TokenBudget
 
 
 class WaitingBatches:
-    """Batches within the token budget, each with the indices of its reviews, the longest first.
+    """Batches within the token budget, each with the indices of its sequences, the longest first.
 
     They are cut and padded when this is made, which needs no device and is best done before one is held. Where
     the budget shrinks meanwhile, here or by another chunk of the same model, what still waits is cut anew.
@@ -30,7 +30,7 @@ class WaitingBatches:
         return self._waiting.popleft() if self._waiting else None
 
     def put_back(self, *parts: list[int]) -> None:
-        """Let these reviews go next, each part as a batch of its own."""
+        """Let these sequences go next, each part as a batch of its own."""
         self._waiting.extendleft((part, self._collate(part)) for part in reversed(parts))
 
     def _cut(self, indices: Sequence[int]) -> None:

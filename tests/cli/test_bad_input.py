@@ -61,6 +61,14 @@ def test_a_missing_column_names_those_there_are(run: Run, reviews: Path) -> None
     no_jobs(run)
 
 
+def test_an_unknown_way_to_read_long_texts_names_those_there_are(run: Run, reviews: Path) -> None:
+    refused(
+        run("score", reviews, "--text", "body", "--model", BERT, "--long", "sideways"),
+        "'--long': 'sideways' is not one of 'truncate', 'head-tail', 'window'",
+    )
+    no_jobs(run)
+
+
 def test_models_that_are_not_there(run: Run, reviews: Path, tmp_path: Path) -> None:
     refused(run("score", reviews, "--text", "body", "--model", "nobody"), "nobody", "the registry is empty")
     refused(run("score", reviews, "--text", "body", "--model", "./nowhere"), "there is no directory ./nowhere")

@@ -134,6 +134,7 @@ def _models() -> None:
         (["m@1", "m@2", "--source", "reviews.csv"], "--source needs --text COL"),
         (["m@1", "m@2", "--job", "1", "--label", "stars"], "--label goes with --source"),
         (["m@1", "m@2", "--job", "1", "--limit", "5"], "--limit goes with --source"),
+        (["m@1", "m@2", "--job", "1", "--long", "window"], "--long goes with --source"),
         (["m@1", "m@2", "--job", "7"], "there is no job 7"),
         (["m@1", "m@2", "--source", "nowhere.csv", "--text", "body"], "no such file"),
         (["m@1", "m@2", "--source", "reviews.csv", "--text", "bodi"], "did you mean 'body'?"),

@@ -9,11 +9,11 @@ import pytest
 
 from db.claims import claim_chunk, fail_chunk, finish_chunk
 from db.jobs import NewJob, create_job, settle_job
-from db.predictions import ScoreFailure, store_score_failures
+from db.predictions import Scored, ScoreFailure, store_predictions, store_score_failures
 from db.registry import register_model
 from db.reviews import store_reviews
 from db.schema import open_database
-from tests.samples import SomeReview, facts
+from tests.samples import SomeReview, facts, verdict
 
 Run = Callable[..., CompletedProcess[str]]
 GONE = "the files of sentiment@1 are gone"
@@ -44,6 +44,22 @@ def test_show_tells_what_failed_why_and_what_to_do(run: Run, troubled: int) -> N
     assert lines[lines.index("Rows that failed") + 1] == f"review r1: {SNEEZE}"
     assert [line.split()[0] for line in lines[lines.index("What to do") + 1 :]] == ["put", "then"]
     assert lines[-1].endswith("reviewmill jobs retry 1")
+
+
+def test_show_tells_how_long_reviews_were_read_where_that_was_asked_for(run: Run) -> None:
+    with open_database().write() as connection:
+        model = register_model(connection, "sentiment", Path("/models/sentiment"), facts(), kind="directory")
+        ids = store_reviews(connection, "f.csv", [SomeReview(f"r{n}", f"text {n}") for n in range(3)])
+        for params in ({"long": "window"}, {"long": "truncate"}, {}):
+            job_id, _ = create_job(connection, NewJob("score", params, [ids], model_id=model.id))
+        windows = verdict(0.9)._replace(reading="window", windows=3)
+        said = [Scored(ids[0], job_id, windows), *(Scored(id_, job_id, verdict(0.2)) for id_ in ids[1:])]
+        store_predictions(connection, model.id, said)
+    lines = [line.split() for line in run("jobs", "show", 1).stdout.splitlines()]
+    assert ["long", "window"] in lines
+    assert ["read", "2", "whole,", "1", "window"] in lines
+    told = [json.loads(run("jobs", "show", job_id, "--json").stdout)["readings"] for job_id in (1, 2, 3)]
+    assert told == [{"whole": 2, "window": 1}, None, None]
 
 
 def test_show_tells_the_same_in_json(run: Run, troubled: int) -> None:

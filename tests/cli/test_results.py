@@ -57,6 +57,7 @@ def test_csv_reads_back(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(printed(run("results", "--format", "csv")))))
     assert [row["text"] for row in rows] == list(TEXTS)
     assert json.loads(rows[1]["probabilities"])["positive"] == 0.2
+    assert {(row["reading"], row["windows"]) for row in rows} == {("whole", "1")}
 
 
 def test_a_table_shows_reviews_as_they_are(run: Run) -> None:

@@ -11,7 +11,7 @@ from db.errors import UnknownJob, UnknownLabel
 from db.jobs import NewJob, create_job
 from db.predictions import Scored, ScoreFailure, known_verdicts, store_predictions, store_score_failures
 from db.registry import RegisteredModel
-from db.results import Result, ResultFilter, find_results, label_counts
+from db.results import Result, ResultFilter, find_results, label_counts, reading_counts
 from db.reviews import load_reviews, store_reviews
 from db.tables import Failure, Prediction
 from tests.samples import SomeReview, verdict
@@ -94,12 +94,30 @@ def test_known_verdicts_are_found_by_text(database: Database, model: RegisteredM
     review_id = ask(limit=1)[0].review_id
     with database.read() as connection:
         text_hash = load_reviews(connection, [review_id])[review_id].text_hash
-        known = known_verdicts(connection, model.id, [text_hash, "unheard of"], ["int8", "float32"])
-        assert known_verdicts(connection, model.id + 1, [text_hash], ["float32"]) == {}
-        assert known_verdicts(connection, model.id, [text_hash], ["int8", "bfloat16"]) == {}
+        known = known_verdicts(connection, model.id, [text_hash, "unheard of"], ["int8", "float32"], ["whole"])
+        assert known_verdicts(connection, model.id + 1, [text_hash], ["float32"], ["whole"]) == {}
+        assert known_verdicts(connection, model.id, [text_hash], ["int8", "bfloat16"], ["whole"]) == {}
+        assert known_verdicts(connection, model.id, [text_hash], ["float32"], ["truncate", "window"]) == {}
     assert set(known) == {text_hash}
     assert known[text_hash].review_ids == {review_id}
     assert known[text_hash].verdict == verdict(0.9)
+
+
+def test_how_much_was_read_is_kept_with_what_is_said(
+    database: Database, model: RegisteredModel, ask: Ask, job: int
+) -> None:
+    ids = [one.review_id for one in ask()]
+    windows = verdict(0.9)._replace(reading="window", windows=3, tokens=1_400)
+    head_tail = verdict(0.2)._replace(reading="head-tail", truncated=True)
+    with database.write() as connection:
+        store_predictions(connection, model.id, [Scored(ids[0], job, windows), Scored(ids[1], job, head_tail)])
+        assert reading_counts(connection, job) == {"whole": 2, "head-tail": 1, "window": 1}
+        hashes = [one.text_hash for one in load_reviews(connection, ids).values()]
+        known = known_verdicts(connection, model.id, hashes, ["float32"], ["whole", "window"])
+    assert sorted(id_ for one in known.values() for id_ in one.review_ids) == [ids[0], *ids[2:]]
+    assert windows in [one.verdict for one in known.values()]
+    told = [(one.reading, one.windows, one.truncated) for one in ask()]
+    assert told == [("window", 3, False), ("head-tail", 1, True), ("whole", 1, False), ("whole", 1, False)]
 
 
 def test_failures_of_scoring_are_kept(database: Database, job: int) -> None:

@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, select, text
+from sqlalchemy import Connection, inspect, select, text
 
 import db.migrations
 from db.claims import claim_chunk
@@ -17,7 +17,7 @@ from db.errors import DatabaseError, DatabaseUnreachable, SchemaMismatch
 from db.rings import lost_chunks
 from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
 from db.settings import DatabaseSettings
-from db.tables import Base, Example
+from db.tables import Base, Example, Prediction
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -101,6 +101,38 @@ def test_labels_of_before_are_kept_and_those_without_one_go_on_the_way_back(
         }
         connection.execute(text("DELETE FROM jobs"))
         assert list(connection.scalars(labels)) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_was_cut_before_is_told_from_what_was_whole(kind: str, sqlite_url: str, empty_postgresql_url: str) -> None:
+    database = Database(sqlite_url if kind == "sqlite" else empty_postgresql_url)
+    _migrate(database, "0007")
+    at = "2026-11-01 10:00:00"
+    model = {"id": 1, "name": "m", "version": 1, "kind": "hub", "family": "bert", "labels": "[]", "problem_type": "s"}
+    model |= {"max_tokens": 9, "digest": "d", "path": "/m", "metrics": "{}", "aliases": "[]", "created_at": at}
+    job = {"id": 1, "kind": "score", "state": "done", "params": "{}", "priority": "normal", "created_at": at}
+    said = {"model_id": 1, "job_id": 1, "label": "x", "score": 1, "probabilities": "{}", "tokens": 9, "scored_at": at}
+    with database.write() as connection:
+        _insert(connection, "models", model)
+        _insert(connection, "jobs", job | {"total": 3, "rejected": 0})
+        for id_, is_cut in ((7, True), (8, False), (9, True)):
+            review = {"id": id_, "source": "s", "external_id": str(id_), "text": "t", "text_hash": f"h{id_}"}
+            _insert(connection, "reviews", review | {"created_at": at})
+            _insert(connection, "predictions", said | {"review_id": id_, "truncated": is_cut})
+    upgrade(database)
+    with database.write() as connection:
+        found = connection.execute(select(Prediction.reading, Prediction.windows).order_by(Prediction.review_id))
+        assert [tuple(row) for row in found] == [("truncate", 1), ("whole", 1), ("truncate", 1)]
+        connection.execute(text("UPDATE predictions SET reading = 'window', windows = 3 WHERE review_id = 9"))
+    # A version that knows no windows would take them for what it reads itself.
+    _migrate(database, "0007", down=True)
+    with database.read() as connection:
+        assert list(connection.scalars(select(Prediction.review_id).order_by(Prediction.review_id))) == [7, 8]
+
+
+def _insert(connection: Connection, table: str, values: dict[str, object]) -> None:
+    places = ", ".join(f":{name}" for name in values)
+    connection.execute(text(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"), values)
 
 
 def _migrate(database: Database, revision: str, *, down: bool = False) -> None:

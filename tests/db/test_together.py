@@ -28,10 +28,10 @@ Take = Callable[..., list[Claim]]
 def enqueue(database: Database, model: RegisteredModel) -> Enqueue:
     """Make a scoring job of one chunk of so many reviews, and return the chunk's id."""
 
-    def make(size: int = 1, model_id: int = model.id, **fields: object) -> int:
+    def make(size: int = 1, model_id: int = model.id, params: dict[str, object] | None = None, **fields: object) -> int:
         with database.write() as connection:
             ids = store_reviews(connection, "f.csv", [SomeReview(str(n), f"text {n}") for n in range(size)])
-            new = NewJob("score", {}, [ids], model_id=model_id, **fields)  # type: ignore[arg-type]
+            new = NewJob("score", params or {}, [ids], model_id=model_id, **fields)  # type: ignore[arg-type]
             return create_job(connection, new)[1][0]
 
     return make
@@ -113,6 +113,21 @@ def test_only_what_is_alike_and_never_went_wrong_goes_along(
         assert ids(take(suspect)) == [suspect]
     assert ids(take(strange)) == [strange]
     assert take(cancelled) == []
+
+
+@pytest.mark.parametrize("name", ["precision", "long"])
+def test_only_what_is_ordered_alike_goes_along(enqueue: Enqueue, take: Take, name: str) -> None:
+    ordered = [enqueue(params={name: value}) for value in ("int8", "window", "int8", "window")]
+    assert ids(take(ordered[1])) == [ordered[1], ordered[3]]
+    assert ids(take(ordered[0])) == [ordered[0], ordered[2]]
+
+
+def test_a_job_that_says_nothing_of_long_texts_has_them_truncated(enqueue: Enqueue, take: Take) -> None:
+    silent, window, truncate, head_tail = (
+        enqueue(params=params) for params in ({}, {"long": "window"}, {"long": "truncate"}, {"long": "head-tail"})
+    )
+    assert ids(take(truncate)) == [silent, truncate]
+    assert [ids(take(other)) for other in (window, head_tail)] == [[window], [head_tail]]
 
 
 def test_a_training_is_alone(database: Database, take: Take) -> None:

@@ -65,6 +65,21 @@ def test_reviews_go_in_and_the_pipelines_probabilities_come_out(
     assert (again["scored"], again["reused"]) == (0, len(rows))
 
 
+def test_long_reviews_are_read_as_is_asked(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("body\nA wonderful film.\n" + "It broke after a week and nobody answers. " * 20 + "\n")
+    command = ("score", path, "--text", "body", "--model", BERT, "--json")
+    done = [document(run(*command, *more)) for more in ([], ["--long", "window"], ["--long", "window"])]
+    assert [(one["scored"], one["reused"]) for one in done] == [(2, 0), (1, 1), (0, 2)]
+    short, long = json.loads(run("results", "--json").stdout)
+    assert (short["reading"], short["windows"], short["truncated"]) == ("whole", 1, False)
+    assert (long["reading"], long["truncated"]) == ("window", False)
+    # Each window of 64 tokens begins with half of the one before.
+    assert long["windows"] > 5
+    assert long["tokens"] > 60 * (long["windows"] - 1)
+    assert job(run, 2)["readings"] == {"whole": 1, "window": 1}
+
+
 def test_a_model_is_fine_tuned_and_used(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "labelled.csv"
     lines = [f"{word} {number},{label}" for number in range(40) for word, label in (("wonderful", 5), ("terrible", 1))]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -42,8 +43,8 @@ def take(database: Database, tmp_path: Path) -> Take:
     path = tmp_path / "reviews.csv"
     path.write_text(CSV)
 
-    def read(columns: Columns = COLUMNS, possible: list[str] | None = None, limit: int | None = None) -> Compared:
-        return compared_of_source(database, open_source(str(path)), columns, possible, ProducerSettings(), limit)
+    def read(columns: Columns = COLUMNS, possible: list[str] | None = None, **more: Any) -> Compared:
+        return compared_of_source(database, open_source(str(path)), columns, possible, ProducerSettings(), **more)
 
     return read
 
@@ -88,6 +89,14 @@ def test_a_job_that_one_of_the_models_does_is_not_done_again(
         job = job_status(connection, other)
         assert (job.model_id, job.total, job.chunks, job.failed) == (models[1].id, 3, 2, 0)
         assert job.params["source"] == job_status(connection, own).params["source"]
+
+
+def test_both_models_read_long_texts_as_was_asked(doorway: Doorway, models: list[RegisteredModel], take: Take) -> None:
+    for asked, more in (("truncate", {}), ("window", {"long": "window"})):
+        own = take(**more).scored_by(models[0], doorway)
+        other = compared_of_job(doorway.database, own).scored_by(models[1], doorway)
+        with doorway.database.read() as connection:
+            assert [job_status(connection, job_id).params["long"] for job_id in (own, other)] == [asked] * 2
 
 
 def test_the_reviews_of_a_fine_tuning_job_are_scored_by_both(doorway: Doorway, models: list[RegisteredModel]) -> None:

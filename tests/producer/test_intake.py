@@ -56,7 +56,10 @@ def test_rows_become_chunks_and_bad_ones_failures(doorway: Doorway, model: Regis
     assert sizes == [3, 3]
     assert (failure["row"], failure["external_id"]) == (5, "4")
     assert "white space" in failure["reason"]
-    assert job.params["text_column"] == "body"
+    assert (job.params["text_column"], job.params["long"]) == ("body", "truncate")
+    job_id = doorway.enqueue_scoring(source, Columns("body", id="key"), model, long="window")
+    with doorway.database.read() as connection:
+        assert job_status(connection, job_id).params["long"] == "window"
 
 
 def test_the_same_file_twice_stores_its_texts_once(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:

@@ -85,9 +85,16 @@ def values(directory: Path | str, texts: Sequence[str] = TEXTS) -> np.ndarray:
     return probabilities(TensorFlowEngine(Path(directory)).logits(batch), SINGLE_LABEL)
 
 
-def say(database: Database, model: RegisteredModel, job_id: int, said: Sequence[float], precision: str) -> None:
+def say(
+    database: Database,
+    model: RegisteredModel,
+    job_id: int,
+    said: Sequence[float],
+    precision: str,
+    reading: str = "whole",
+) -> None:
     """Let the model have said these probabilities of every text."""
-    verdict = Verdict("neutral", max(said), 0.1, dict(zip(LABELS, said, strict=True)), 5, False, precision)
+    verdict = Verdict("neutral", max(said), 0.1, dict(zip(LABELS, said, strict=True)), 5, False, precision, reading)
     with database.write() as connection:
         ids = store_reviews(connection, "file.csv", [SomeReview(text, text) for text in TEXTS])
         store_predictions(connection, model.id, [Scored(id_, job_id, verdict) for id_ in ids])
@@ -142,12 +149,20 @@ def answers(context: WorkerContext, chunk_id: int) -> np.ndarray:
     return found[0]
 
 
-@pytest.mark.parametrize(("precision", "is_reused"), [("float32", True), ("int8-dynamic", False)])
+@pytest.mark.parametrize(
+    ("precision", "reading", "is_reused"),
+    [
+        ("float32", "whole", True),
+        ("float32", "truncate", True),
+        ("float32", "window", False),  # the student reads no windows
+        ("int8-dynamic", "whole", False),
+    ],
+)
 def test_what_it_said_before_in_float32_is_reused(
-    context: WorkerContext, enqueue: Enqueue, teacher: RegisteredModel, precision: str, is_reused: bool
+    context: WorkerContext, enqueue: Enqueue, teacher: RegisteredModel, precision: str, reading: str, is_reused: bool
 ) -> None:
     job_id, chunk_id = enqueue()
-    say(context.database, teacher, job_id, [0.2, 0.5, 0.3], precision)
+    say(context.database, teacher, job_id, [0.2, 0.5, 0.3], precision, reading)
     expected = np.tile(np.float32([0.2, 0.5, 0.3]), (6, 1)) if is_reused else values(teacher.path)
     np.testing.assert_allclose(answers(context, chunk_id), expected, atol=1e-5)
 

@@ -1,18 +1,25 @@
 """Tokenizers of checkpoints, in bulk: the Rust part of what transformers builds, called directly."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from worker.checkpoints.words import KnownWords, known_words
+from worker.checkpoints.words import KnownWords, known_words, without_limits
 from worker.errors import CheckpointLoadError
 
 _RUST_FILE = "tokenizer.json"
 _FACTS_FILE = "tokenizer_facts.json"
+#: The place of a text that has no tokens.
+_NOWHERE = slice(0, 0)
+
+_Tokenized = TypeVar("_Tokenized")
+#: Tokenizes texts and their pairs, or fails.
+_TokenizeAll = Callable[[Sequence[str], Sequence[str | None]], Sequence[_Tokenized]]
 
 
 @dataclass(slots=True)
@@ -28,9 +35,17 @@ class Tokenizer:
     truncation_side: str
     has_segments: bool
     words: KnownWords | None = field(init=False)
+    _unlimited: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.words = known_words(self.rust)
+
+    @property
+    def unlimited(self) -> Any:
+        """The Rust tokenizer without limits: a copy, for another thread may set those of the other one meanwhile."""
+        if self._unlimited is None:
+            self._unlimited = self.words.rust if self.words else without_limits(self.rust)
+        return self._unlimited
 
     def save(self, folder: Path) -> None:
         """Write it into a folder, for read_tokenizer."""
@@ -48,16 +63,29 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 class Encoded(NamedTuple):
-    """One tokenized review.
+    """One tokenized review, or a part of one, as a model reads it at once.
 
-    ids and segment_ids are int32 [length], special tokens included; truncated is true when tokens were cut
-    off.
+    ids and segment_ids are int32 [length], special tokens included; truncated is true when tokens of the review
+    were cut off.
     """
 
     ids: np.ndarray
     segment_ids: np.ndarray
     length: int
     truncated: bool
+
+
+class Whole(NamedTuple):
+    """One tokenized review of which nothing was cut off.
+
+    ids and segment_ids are int32 [length], special tokens included. `text` and `pair` are the places of the tokens of
+    the first and of the second text; of one that has none it is empty.
+    """
+
+    ids: np.ndarray
+    segment_ids: np.ndarray
+    text: slice
+    pair: slice
 
 
 def load_tokenizer(directory: Path) -> Tokenizer:
@@ -92,28 +120,62 @@ def tokenize(
     return [_encoded(encoding, tokenizer.has_segments) for encoding in encodings]
 
 
+def tokenize_whole(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str | None]) -> list[Whole]:
+    """Tokenize reviews as `tokenize` does, but for the cut: however long they are, all of each."""
+    if tokenizer.words is not None and not any(pairs):
+        return _whole_from_words(tokenizer.words, texts)
+    encodings = tokenizer.unlimited.encode_batch_fast(_inputs(texts, pairs))
+    return [_whole(encoding, tokenizer.has_segments) for encoding in encodings]
+
+
 def tokenize_each(
     tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str | None], max_tokens: int
 ) -> list[Encoded | str]:
     """Tokenize as `tokenize` does; where that fails, one review at a time, with the reason of each that fails."""
+    return each_or_reason(lambda some, theirs: tokenize(tokenizer, some, theirs, max_tokens), texts, pairs)
+
+
+def each_or_reason(
+    tokenize_all: _TokenizeAll[_Tokenized], texts: Sequence[str], pairs: Sequence[str | None]
+) -> list[_Tokenized | str]:
+    """Tokenize reviews all at once; where that fails, one at a time, with the reason of each that fails."""
     try:
-        return list(tokenize(tokenizer, texts, pairs, max_tokens))
+        return list(tokenize_all(texts, pairs))
     except Exception:
-        return [_encoded_or_reason(tokenizer, one, pair, max_tokens) for one, pair in zip(texts, pairs, strict=True)]
+        return [_one_or_reason(tokenize_all, text, pair) for text, pair in zip(texts, pairs, strict=True)]
 
 
-def _encoded_or_reason(tokenizer: Tokenizer, text: str, pair: str | None, max_tokens: int) -> Encoded | str:
+def _one_or_reason(tokenize_all: _TokenizeAll[_Tokenized], text: str, pair: str | None) -> _Tokenized | str:
     try:
-        (encoded,) = tokenize(tokenizer, [text], [pair], max_tokens)
+        (tokenized,) = tokenize_all([text], [pair])
     except Exception as error:
         return (str(error).strip() or type(error).__name__).splitlines()[0]
-    return encoded
+    return tokenized
 
 
 def _from_words(rows: Sequence[tuple[np.ndarray, bool]]) -> list[Encoded]:
     # Every review without a pair is one segment, 0 throughout.
     zeros = np.zeros(max((len(ids) for ids, _ in rows), default=0), np.int32)
     return [Encoded(ids, zeros[: len(ids)], len(ids), truncated) for ids, truncated in rows]
+
+
+def _whole_from_words(words: KnownWords, texts: Sequence[str]) -> list[Whole]:
+    begin, after = len(words.before), len(words.after)
+    rows = _from_words(words.tokenize(texts, sys.maxsize, "right"))
+    return [Whole(row.ids, row.segment_ids, slice(begin, row.length - after), _NOWHERE) for row in rows]
+
+
+def _whole(encoding: Any, segments: bool) -> Whole:
+    row, texts = _encoded(encoding, segments), encoding.sequence_ids
+    return Whole(row.ids, row.segment_ids, _place(texts, 0), _place(texts, 1))
+
+
+def _place(texts: Sequence[int | None], number: int) -> slice:
+    """Where the tokens of the text with that number are, which stand beside each other."""
+    if number not in texts:
+        return _NOWHERE
+    first = texts.index(number)
+    return slice(first, first + texts.count(number))
 
 
 def _set_limits(rust: Any, max_tokens: int, side: str) -> None:

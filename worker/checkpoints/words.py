@@ -81,10 +81,7 @@ def known_words(rust: Any) -> KnownWords | None:
     stored = json.loads(whole)
     if not _is_berts(stored):
         return None
-    # A copy, because the limits of the other one are set for whole texts.
-    own = type(rust).from_str(whole)
-    own.no_truncation()
-    own.no_padding()
+    own = without_limits(rust, whole)
     framed, bare = own.encode("a"), own.encode("a", add_special_tokens=False)
     if len(bare.ids) != 1 or framed.ids.count(bare.ids[0]) != 1 or any(framed.type_ids):
         return None
@@ -93,6 +90,14 @@ def known_words(rust: Any) -> KnownWords | None:
     # Without any, what never matches.
     pattern = re.compile(specials or r"(?!)")
     return KnownWords(own, tuple(framed.ids[:at]), tuple(framed.ids[at + 1 :]), pattern)
+
+
+def without_limits(rust: Any, stored: str | None = None) -> Any:
+    """A copy of a tokenizer, from what it was stored as if that is at hand, which cuts and pads nothing."""
+    copy = type(rust).from_str(stored or rust.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    return copy
 
 
 def _is_berts(stored: dict[str, Any]) -> bool:

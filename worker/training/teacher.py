@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from db.claims import Claim
 from db.predictions import known_verdicts
 from db.reviews import StoredReview, load_reviews
+from db.tables import TRUNCATE
 from db.training import example_ids
 from worker.checkpoints.durable import write_tensors
 from worker.checkpoints.tokenizer import Encoded, tokenize_each
@@ -22,6 +23,7 @@ from worker.errors import TrainingError
 from worker.inference import infer
 from worker.models import LoadedModel
 from worker.probabilities import probabilities
+from worker.reading import reusable_readings
 from worker.waiting import WaitingBatches
 
 #: Examples that are looked up, tokenized and inferred together.
@@ -88,7 +90,7 @@ class Teacher:
         with self.context.database.read() as connection:
             reviews = load_reviews(connection, ids)
             hashes = [review.text_hash for review in reviews.values()]
-            known = known_verdicts(connection, model_id, hashes, [FLOAT32.name])
+            known = known_verdicts(connection, model_id, hashes, [FLOAT32.name], reusable_readings(TRUNCATE))
         found = {}
         for review in reviews.values():
             if review.text_hash in known:
