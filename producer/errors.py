@@ -61,3 +61,7 @@ class CalibrationError(ProducerError):
 
 class OptionError(ProducerError):
     """The options of a fine-tuning do not go together, or do not fit its labels."""
+
+
+class NotifyError(ProducerError):
+    """Nobody can be told of a job's end there, or nothing signs what is told."""
