@@ -8,10 +8,10 @@ from types import FrameType
 import click
 
 from broker.app import TASKS, make_app
+from broker.errors import StackError
 from broker.redis_server import check_redis
 from broker.settings import BrokerSettings
 from cli.output import notes
-from cli.stack import StackError
 from db.schema import open_database
 from worker.context import owner_of
 from worker.logs import log_to_stderr

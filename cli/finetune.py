@@ -9,6 +9,8 @@ import click
 from celery import Celery
 
 from cli.distillation import distillation_options, read_distillation
+from cli.notify import notify_option
+from cli.on_done import check_on_done, on_done_option
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from cli.training_check import show_training_check
@@ -128,6 +130,8 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
+@notify_option
+@on_done_option
 @json_option
 def command(
     source: str,
@@ -142,6 +146,8 @@ def command(
     label_weight: float | None,
     limit: int | None,
     no_wait: bool,
+    notify: str | None,
+    on_done: str | None,
     as_json: bool,
     validation: str | None,
     test: str | None,
@@ -155,6 +161,7 @@ def command(
 
     With a --teacher the reviews need no labels.
     """
+    check_on_done(on_done, no_wait)
     if not labels and teacher is None:
         raise click.UsageError("Missing option '--label'; without labels name a --teacher to learn from")
     columns = _columns(text, pair, labels, multi_label, regression)
@@ -178,9 +185,9 @@ def command(
     show_training_check(job.params, sys.stderr)
 
     def enqueue(app: Celery | None) -> int:
-        return replace(doorway, app=app).enqueue(job)
+        return replace(doorway, app=app).enqueue(replace(job, notify=notify))
 
-    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json, on_done=on_done)
 
 
 def _columns(text: str, pair: str | None, labels: tuple[str, ...], multi_label: bool, regression: bool) -> Columns:

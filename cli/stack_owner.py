@@ -15,7 +15,7 @@ import structlog
 from broker.child import start_child
 from broker.redis_server import RedisServer
 from broker.settings import BrokerSettings
-from cli.stack import is_locked, make_run_dir, owner_file, users_file
+from broker.stack import is_locked, make_run_dir, owner_file, users_file
 from worker.logs import log_to_stderr
 
 _LOOK_S = 0.3

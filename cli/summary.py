@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cli.on_done import run_on_done
 from cli.output import print_json, print_table, say
 from cli.trouble import show_failures
 from db.database import Database
@@ -11,12 +12,17 @@ from db.outcome import job_outcome
 from db.results import label_counts
 
 
-def finish(database: Database, job: JobStatus, as_json: bool) -> int:
-    """Print how the job stands and return the command's exit code: 1 for a failed or cancelled job."""
+def finish(database: Database, job: JobStatus, as_json: bool, on_done: str | None = None) -> int:
+    """Print how the job stands, run the `--on-done` command, and return the exit code: 1 for a failed or cancelled job.
+
+    How that command ends changes no exit code: scripts rely on it to tell of the job.
+    """
     if as_json:
         print_json(outcome(database, job))
     else:
         _tell(database, job)
+    if on_done is not None:
+        run_on_done(database, job, on_done)
     return 1 if job.state in ("failed", "cancelled") else 0
 
 

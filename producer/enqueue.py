@@ -90,17 +90,18 @@ class Doorway:
         priority: str = "normal",
         precision: str | None = None,
         limit: int | None = None,
+        notify: str | None = None,
     ) -> int:
         """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
-        worker decides.
+        worker decides. `notify` is told of the job's end; see `check_notify`.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
         params = {"source": source.name, **named_columns(columns)}
         if precision is not None:
             params["precision"] = precision
-        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority)
+        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority, notify=notify)
 
     def enqueue_taken(
         self,
@@ -110,6 +111,7 @@ class Doorway:
         *,
         asked: str | None = None,
         priority: str = "normal",
+        notify: str | None = None,
     ) -> int:
         """Enqueue the scoring of reviews that were taken in before, and return the job's id.
 
@@ -124,6 +126,7 @@ class Doorway:
                 model_id=model.id,
                 priority=priority,
                 rejected=intake.rejected,
+                notify=notify,
             )
         )
 

@@ -23,7 +23,7 @@ class Receiver:
     told: list[dict[str, Any]] = field(default_factory=list)
     delivery_ids: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
-    before_answering: Callable[[], None] = lambda: None  # noqa: E731
+    before_answering: Callable[[], None] = lambda: None
 
     def take(self, request: BaseHTTPRequestHandler) -> int:
         body = request.rfile.read(int(request.headers["Content-Length"]))
@@ -51,7 +51,7 @@ def receiver() -> Iterator[Receiver]:
     known = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 (as the base class calls it)
+        def do_POST(self) -> None:
             self.send_response(known.take(self))
             self.send_header("Location", known.url)
             self.end_headers()

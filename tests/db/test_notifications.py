@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from db.claims import claim_chunk, fail_chunk, finish_chunk
 from db.clock import utc_now
 from db.database import Database
-from db.jobs import RejectedRow, cancel_job, create_job, settle_job
 from db.jobs import NewJob as NewJobFields
+from db.jobs import RejectedRow, cancel_job, create_job, settle_job
 from db.notifications import (
     MAX_ATTEMPTS,
     Delivery,
@@ -84,7 +84,9 @@ def test_it_is_due_when_the_job_has_ended_and_tells_how(database: Database, new_
 def test_every_end_is_told(database: Database, new_job: NewJob, end: str) -> None:
     if end == "done":
         with database.write() as connection:
-            create_job(connection, NewJobFields("score", {}, [], rejected=[RejectedRow(1, None, "no text")], notify=URL))
+            create_job(
+                connection, NewJobFields("score", {}, [], rejected=[RejectedRow(1, None, "no text")], notify=URL)
+            )
     else:
         job_id, (chunk_id,) = new_job(notify=URL)
         if end == "failed":

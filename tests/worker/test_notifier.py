@@ -177,7 +177,9 @@ def test_two_jobs_have_two_delivery_ids(notifier: Notifier, receiver: Receiver, 
     assert len(set(receiver.delivery_ids)) == 2
 
 
-def test_without_a_secret_it_waits_and_that_is_said_once(database: Database, receiver: Receiver, end_job: EndJob) -> None:
+def test_without_a_secret_it_waits_and_that_is_said_once(
+    database: Database, receiver: Receiver, end_job: EndJob
+) -> None:
     without = Notifier(database, "me", "")
     assert not without.post_next()
     end_job()
