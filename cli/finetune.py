@@ -20,9 +20,8 @@ from producer.settings import ProducerSettings
 from producer.training_options import CLASS_WEIGHTS, HIGHEST_RANK, METRICS
 from producer.training_request import TrainingRequest, check_name, prepare_training
 
-#: Options that are said as the plan keeps them; the others are the request's.
-_OF_THE_PLAN = [field.name for field in fields(TrainingPlan) if not field.name.endswith("_share")]
-_OF_THE_PLAN.remove("patience")
+#: Options that are said as the plan keeps them; of the others the request makes what the plan keeps.
+_OF_THE_PLAN = {field.name for field in fields(TrainingPlan)} - {"validation_share", "test_share", "patience"}
 
 
 def _check_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
@@ -122,8 +121,6 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @on_done_option
 @json_option
 def command(
-    labels: tuple[str, ...],
-    limit: int | None,
     no_wait: bool,
     notify: str | None,
     on_done: str | None,
@@ -136,7 +133,7 @@ def command(
     """
     check_on_done(on_done, no_wait)
     plan = TrainingPlan(**{name: said.pop(name) for name in _OF_THE_PLAN})
-    asked = TrainingRequest(plan=plan, labels=labels, limit=limit, **said)
+    asked = TrainingRequest(plan=plan, **said)
     database = open_database()
     # All is read and checked before anything is started.
     with notes.status("Reading reviews"):

@@ -8,15 +8,18 @@ from celery import Celery
 
 from broker import stack
 from broker.settings import BrokerSettings
+from broker.stack import StackDatabase
+from db.database import place_of
+from db.settings import DatabaseSettings
 
 
 @contextmanager
 def running_stack() -> Iterator[Celery]:
     """A Celery app with a Redis behind it and workers beside it. Raises RedisUnreachable and BrokerError."""
-    settings = BrokerSettings()
+    settings, database_url = BrokerSettings(), DatabaseSettings().url
 
     def say() -> None:
         click.echo(f"Starting the embedded stack (log: {settings.log_file})", err=True)
 
-    with stack.running_stack(settings, {}, say) as app:
+    with stack.running_stack(settings, StackDatabase(database_url, place_of(database_url)), say) as app:
         yield app

@@ -40,8 +40,8 @@ class Client:
 
     Without a Redis of a team's own (`redis_url`, or REVIEWMILL_REDIS_URL) an embedded stack does the work on this
     machine: as long as somebody waits for a job, or all through a `with Client() as client:` block, which keeps the
-    models in memory between jobs. A stack that runs already, of `reviewmill up` say, is shared; it works for the
-    database that it was started with.
+    models in memory between jobs. A stack that runs already, of `reviewmill up` say, is shared; one that works for
+    another database is refused with a StackError.
 
     `database_url` is as in REVIEWMILL_DATABASE_URL; None takes the settings'. Raises DatabaseUnreachable,
     SchemaMismatch for a server's tables of another version, and pydantic's ValidationError for a setting that is wrong.

@@ -6,7 +6,8 @@ from contextlib import ExitStack, contextmanager
 from celery import Celery
 
 from broker.settings import BrokerSettings
-from broker.stack import running_app, running_stack
+from broker.stack import StackDatabase, running_app, running_stack
+from db.database import place_of
 from db.schema import open_database
 from db.settings import DatabaseSettings
 from producer.enqueue import Doorway
@@ -21,8 +22,7 @@ class Session:
         told = DatabaseSettings() if database_url is None else DatabaseSettings(database_url=database_url)
         self.settings = ProducerSettings()
         self.database = open_database(told)
-        # For an embedded stack, which reads its settings from its environment.
-        self._environment = {"REVIEWMILL_DATABASE_URL": told.url}
+        self._stack_database = StackDatabase(told.url, place_of(told.url))
         self._held = ExitStack()
         self._app: Celery | None = None
 
@@ -57,5 +57,5 @@ class Session:
 
     @contextmanager
     def _running(self) -> Iterator[Celery]:
-        with running_stack(self._broker, self._environment, lambda: None) as app:
+        with running_stack(self._broker, self._stack_database, lambda: None) as app:
             yield app

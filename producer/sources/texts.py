@@ -6,16 +6,20 @@ from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
 
 TEXT, PAIR = "text", "pair"
+#: As long as the column that keeps it.
+_MAX_NAME_CHARS = 512
 
 
 class TextsSource:
     """Texts, and a second text beside each where pairs are given; a record's row is its place, from 1.
 
-    Raises SourceError for one text alone, whose letters would be taken for texts, and where there are not as many
-    pairs as texts.
+    Raises SourceError for a name that cannot be kept, for one text alone, whose letters would be taken for texts, and
+    where there are not as many pairs as texts.
     """
 
     def __init__(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> None:
+        if not 0 < len(name) <= _MAX_NAME_CHARS:
+            raise SourceError(f"the source's name has {len(name):,} characters; give 1 to {_MAX_NAME_CHARS}")
         if isinstance(texts, str) or isinstance(pairs, str):
             raise SourceError("that is one text; give a list of texts")
         if pairs is not None and len(pairs) != len(texts):

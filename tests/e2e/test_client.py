@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from broker.errors import StackError
 from broker.redis_server import RedisServer
 from producer import Client, JobFailed, Result, Unscored
 from tests.receiver import SECRET, Receiver, receiver
@@ -99,12 +100,15 @@ def test_an_embedded_stack_is_there_for_a_wait_and_gone_afterwards(labelled: Pat
     client.close()
 
 
-def test_a_with_block_keeps_the_stack(home: Path) -> None:
+def test_a_with_block_keeps_the_stack_and_shares_it_with_no_other_database(home: Path, tmp_path: Path) -> None:
     with Client() as client:
         for _ in range(2):
             (one,) = client.score_texts(["wonderful"], model=str(BERT), timeout=240)
             assert isinstance(one, Result)
             assert not nothing_runs(home)
+        other = Client(f"sqlite:///{tmp_path / 'other.db'}")
+        with pytest.raises(StackError, match=r"works for the database .*reviewmill.db, not for .*other.db"), other:
+            pass
     wait_until(lambda: nothing_runs(home), 30)
 
 

@@ -135,6 +135,9 @@ def test_no_texts_are_no_job(client: Client, database: Database) -> None:
     for texts, pairs in (("good", None), (["good"], "x"), (["good"], ["x", "y"])):
         with pytest.raises(SourceError):
             client.score_texts(texts, pairs=pairs, model="sentiment")
+    for name in ("", "x" * 513):
+        with pytest.raises(SourceError, match="give 1 to 512"):
+            client.score_texts(["good"], source=name, model="sentiment")
     assert jobs(database) == 0
 
 
