@@ -11,3 +11,7 @@ class RedisUnreachable(BrokerError):
 
 class RedisMissing(BrokerError):
     """There is no Redis server on this machine to start."""
+
+
+class StackError(BrokerError):
+    """The embedded stack did not start."""

@@ -1,42 +1,31 @@
 """`reviewmill finetune`: labelled reviews in, a new model version out."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
-from itertools import chain
+from dataclasses import fields, replace
+from typing import Any
 
 import click
 from celery import Celery
 
-from cli.distillation import distillation_options, read_distillation
+from cli.distillation import distillation_options
+from cli.notify import notify_option
+from cli.on_done import check_on_done, on_done_option
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from cli.training_check import show_training_check
-from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.schema import open_database
-from db.training import STOPPING_METRICS
-from producer.checkpoints import DEFAULT_BASE, find_base
-from producer.distillation import taught_columns
+from producer.checkpoints import DEFAULT_BASE
 from producer.enqueue import Doorway, TrainingPlan
-from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
-from producer.training_options import CLASS_WEIGHTS
-from producer.training_set import TrainingSources
+from producer.training_options import CLASS_WEIGHTS, HIGHEST_RANK, METRICS
+from producer.training_request import TrainingRequest, check_name, prepare_training
 
-#: Of SOURCE, for validation and for test each, unless something else is said.
-_SHARE = 0.1
-#: Far above what adapters need: the kernel that they stand beside has no higher rank a head.
-_HIGHEST_RANK = 256
-_METRICS = list(dict.fromkeys(chain.from_iterable(STOPPING_METRICS.values())))
-_NAME = r"letters, digits, '.', '_' and '-'"
+#: Options that are said as the plan keeps them; of the others the request makes what the plan keeps.
+_OF_THE_PLAN = {field.name for field in fields(TrainingPlan)} - {"validation_share", "test_share", "patience"}
 
 
 def _check_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    # The name becomes a folder and stands before the @ of a reference.
-    plain = name.replace(".", "").replace("_", "").replace("-", "")
-    if not (plain.isascii() and plain.isalnum()) or name.startswith("."):
-        raise click.BadParameter(f"{name!r} cannot name a model; use {_NAME}")
+    check_name(name)
     return name
 
 
@@ -110,13 +99,13 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--freeze", is_flag=True, help="Train the head only, and leave the encoder as it is: much faster.")
 @click.option(
     "--lora-rank",
-    type=click.IntRange(1, _HIGHEST_RANK),
+    type=click.IntRange(1, HIGHEST_RANK),
     metavar="N",
     help="Train adapters of rank N beside the encoder's query and value projections, and the head.",
 )
 @click.option(
     "--early-stopping",
-    type=click.Choice(_METRICS),
+    type=click.Choice(METRICS),
     help="Stop when this metric on the validation texts gets no better, and keep the best epoch's weights.",
 )
 @click.option(
@@ -128,91 +117,31 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
+@notify_option
+@on_done_option
 @json_option
 def command(
-    source: str,
-    text: str,
-    labels: tuple[str, ...],
-    pair: str | None,
-    multi_label: bool,
-    regression: bool,
-    base: str | None,
-    teacher: str | None,
-    distill_temperature: float | None,
-    label_weight: float | None,
-    limit: int | None,
     no_wait: bool,
+    notify: str | None,
+    on_done: str | None,
     as_json: bool,
-    validation: str | None,
-    test: str | None,
-    validation_split: float | None,
-    test_split: float | None,
-    early_stopping: str | None,
-    patience: int | None,
-    **plan: object,
+    **said: Any,
 ) -> int:
     """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is).
 
     With a --teacher the reviews need no labels.
     """
-    if not labels and teacher is None:
-        raise click.UsageError("Missing option '--label'; without labels name a --teacher to learn from")
-    columns = _columns(text, pair, labels, multi_label, regression)
-    shares = {
-        "validation_share": _share("validation", validation, validation_split),
-        "test_share": _share("test", test, test_split),
-    }
-    stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
-    training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
-    sources = _open(columns, {"train": source, "validation": validation, "test": test})
+    check_on_done(on_done, no_wait)
+    plan = TrainingPlan(**{name: said.pop(name) for name in _OF_THE_PLAN})
+    asked = TrainingRequest(plan=plan, **said)
     database = open_database()
-    distillation = read_distillation(database, teacher, distill_temperature, label_weight)
-    if distillation is not None:
-        columns = taught_columns(columns, distillation.teacher)
-        base = base or distillation.teacher.reference
-    checkpoint = find_base(database, base or DEFAULT_BASE)
     # All is read and checked before anything is started.
     with notes.status("Reading reviews"):
         doorway = Doorway(database, None, ProducerSettings())
-        job = doorway.prepare_finetuning(sources, columns, checkpoint, training, distillation=distillation, limit=limit)
+        job = prepare_training(doorway, asked)
     show_training_check(job.params, sys.stderr)
 
     def enqueue(app: Celery | None) -> int:
-        return replace(doorway, app=app).enqueue(job)
+        return replace(doorway, app=app).enqueue(replace(job, notify=notify))
 
-    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
-
-
-def _columns(text: str, pair: str | None, labels: tuple[str, ...], multi_label: bool, regression: bool) -> Columns:
-    if multi_label and regression:
-        raise click.UsageError("--multi-label and --regression exclude each other: a label is a name or a number")
-    if len(labels) > 1 and not multi_label:
-        raise click.UsageError("several --label columns are the labels of --multi-label; add it, or name one column")
-    if len(set(labels)) < len(labels):
-        raise click.UsageError("a --label column is named twice")
-    problem_type = MULTI_LABEL if multi_label else REGRESSION if regression else SINGLE_LABEL
-    if len(labels) > 1:
-        return Columns(text=text, pair=pair, indicators=labels, problem_type=problem_type)
-    return Columns(text=text, pair=pair, label=labels[0] if labels else None, problem_type=problem_type)
-
-
-def _share(split: str, source: str | None, share: float | None) -> float:
-    """The share of SOURCE that serves as a split: none where the split has a source of its own."""
-    if source is None:
-        return _SHARE if share is None else share
-    if share is not None:
-        raise click.UsageError(f"--{split} and --{split}-split exclude each other: give a source or a share")
-    return 0.0
-
-
-def _patience(early_stopping: str | None, patience: int | None) -> int:
-    if patience is not None and early_stopping is None:
-        raise click.UsageError(f"--patience is for --early-stopping; add it ({', '.join(_METRICS)}), or leave both out")
-    return patience or 1
-
-
-def _open(columns: Columns, named: Mapping[str, str | None]) -> TrainingSources:
-    opened = {split: open_source(name) for split, name in named.items() if name is not None}
-    for source in opened.values():
-        check_columns(source, columns)
-    return TrainingSources(**opened)
+    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json, on_done=on_done)

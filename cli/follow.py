@@ -19,8 +19,8 @@ _PATIENCE_S = 90.0
 _FIGURES = ("loss", "accuracy", "binary_accuracy", "agreement", "mae", "val_loss", "val_accuracy", "val_mae")
 
 
-def follow_job(database: Database, job_id: int) -> JobStatus:
-    """Show how the job goes until it is over. Ctrl-C leaves it and says how to come back."""
+def follow_job(database: Database, job_id: int, on_done: str | None = None) -> JobStatus:
+    """Show how the job goes until it is over. Ctrl-C leaves it and says how to come back, and what is not run."""
     try:
         return _follow(database, job_id)
     except KeyboardInterrupt:
@@ -28,6 +28,8 @@ def follow_job(database: Database, job_id: int) -> JobStatus:
         goes_on = "is kept and goes on when you come back" if embedded else "goes on without you"
         notes.print(f"\nLeft job {job_id}; it {goes_on}: reviewmill jobs watch {job_id}")
         notes.print(f"To end it: reviewmill jobs cancel {job_id}")
+        if on_done is not None:
+            notes.print(f"Not run, for it is run by whoever waits: --on-done {on_done}", markup=False)
         raise click.exceptions.Exit(130) from None
 
 

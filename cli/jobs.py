@@ -8,6 +8,9 @@ from sqlalchemy import Connection
 
 from cli.advice import advice
 from cli.follow import follow_job
+from cli.notify import as_json as notification_as_json
+from cli.notify import show_notifications, tell_notification
+from cli.on_done import on_done_option
 from cli.output import counted, json_option, notes, print_facts, print_json, print_table, say, share
 from cli.precision import show_precisions
 from cli.run_job import run_job
@@ -17,6 +20,7 @@ from cli.training_check import show_training_check
 from cli.trouble import show_failures, show_troubles
 from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, refused_rows, troubles
 from db.measures import measure_job
+from db.notifications import notifications_of
 from db.precisions import ChosenPrecision, precisions_of
 from db.results import reading_counts
 from db.retry import check_retriable, what_failed
@@ -66,10 +70,12 @@ def show_command(job_id: int, as_json: bool) -> None:
         what_to_do = advice(job, trouble, what_failed(connection, job_id))
         precisions = _precisions(connection, job)
         readings = _readings(connection, job)
+        notifications = notifications_of(connection, job_id)
     if as_json:
         details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
         details["precisions"] = [asdict(one) for one in precisions]
         details["readings"] = readings
+        details["notifications"] = [notification_as_json(one) for one in notifications]
         print_json({**asdict(job), **measures, **details, "advice": what_to_do})
         return
     facts = asdict(job)
@@ -82,6 +88,7 @@ def show_command(job_id: int, as_json: bool) -> None:
         say("")
         show_training_check(job.params)
     show_precisions(precisions)
+    show_notifications(notifications)
     show_troubles(trouble)
     if failures:
         is_cut = len(failures) == _SHOWN_FAILURES
@@ -95,16 +102,18 @@ def show_command(job_id: int, as_json: bool) -> None:
 
 @command.command("watch")
 @job_argument
+@on_done_option
 @json_option
-def watch_command(job_id: int, as_json: bool) -> int:
+def watch_command(job_id: int, on_done: str | None, as_json: bool) -> int:
     """Follow a job to its end; without a stack of your own, one is started to finish it."""
     database = open_database()
     with database.read() as connection:
         job = job_status(connection, job_id)
     if not job.is_over:
         with running_stack():
-            job = follow_job(database, job_id)
-    return finish(database, job, as_json)
+            job = follow_job(database, job_id, on_done)
+            tell_notification(database, job_id)
+    return finish(database, job, as_json, on_done)
 
 
 @command.command("cancel")

@@ -3,6 +3,8 @@
 import click
 from celery import Celery
 
+from cli.notify import notify_option
+from cli.on_done import check_on_done, on_done_option
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from db.schema import open_database
@@ -35,6 +37,8 @@ from producer.sources import open_source
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
+@notify_option
+@on_done_option
 @json_option
 def command(
     source: str,
@@ -47,9 +51,12 @@ def command(
     long: str,
     limit: int | None,
     no_wait: bool,
+    notify: str | None,
+    on_done: str | None,
     as_json: bool,
 ) -> int:
     """Score every review of SOURCE: a .csv or .jsonl file, or demo:imdb[:test], demo:rotten_tomatoes[:test]."""
+    check_on_done(on_done, no_wait)
     columns = Columns(text=text, id=id_, pair=pair)
     reviews = open_source(source)
     check_columns(reviews, columns)
@@ -61,7 +68,15 @@ def command(
         with notes.status("Reading reviews"):
             doorway = Doorway(database, app, ProducerSettings())
             return doorway.enqueue_scoring(
-                reviews, columns, chosen, asked=model, priority=priority, precision=precision, long=long, limit=limit
+                reviews,
+                columns,
+                chosen,
+                asked=model,
+                priority=priority,
+                precision=precision,
+                long=long,
+                limit=limit,
+                notify=notify,
             )
 
-    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json, on_done=on_done)

@@ -1,122 +1,25 @@
-"""The stack a command needs: the Redis of the settings, or the embedded one, started and shared.
+"""The stack as commands use it: that of the settings, and a person is told where one is started."""
 
-The embedded stack belongs to a process of its own (cli.stack_owner). Every command that uses it holds
-a shared lock on one file, which the kernel lets go however the command ends. The owner stops the stack
-when it can lock that file alone: nothing is left running, and nobody's stack is stopped under them.
-"""
-
-import fcntl
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
-from pathlib import Path
 
 import click
 from celery import Celery
 
-from broker.app import make_app
-from broker.errors import BrokerError
-from broker.redis_server import RedisServer, check_redis, find_redis_server
+from broker import stack
 from broker.settings import BrokerSettings
-
-_START_TIMEOUT_S = 60
-_LOOK_S = 0.05
-
-
-class StackError(BrokerError):
-    """The embedded stack did not start."""
+from broker.stack import StackDatabase
+from db.database import place_of
+from db.settings import DatabaseSettings
 
 
 @contextmanager
 def running_stack() -> Iterator[Celery]:
     """A Celery app with a Redis behind it and workers beside it. Raises RedisUnreachable and BrokerError."""
-    settings = BrokerSettings()
-    if not settings.is_embedded:
-        check_redis(settings.url)
-        yield make_app(settings.url)
-        return
-    find_redis_server()
-    make_run_dir(settings)
-    with users_file(settings).open("a") as users:
-        # Waits for a stack that is just stopping to be gone.
-        fcntl.flock(users, fcntl.LOCK_SH)
-        _ensure_running(settings)
-        yield make_app(settings.url)
+    settings, database_url = BrokerSettings(), DatabaseSettings().url
 
+    def say() -> None:
+        click.echo(f"Starting the embedded stack (log: {settings.log_file})", err=True)
 
-def running_app() -> Celery | None:
-    """A Celery app if its Redis answers now; None while no embedded stack runs. Starts nothing."""
-    settings = BrokerSettings()
-    if not settings.is_embedded:
-        check_redis(settings.url)
-        return make_app(settings.url)
-    return make_app(settings.url) if _server(settings).answers() else None
-
-
-def make_run_dir(settings: BrokerSettings) -> None:
-    """Make the folder of locks and sockets, for this user only."""
-    try:
-        settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StackError(
-            f"the folder {settings.run_dir} cannot be made ({error.strerror}); set REVIEWMILL_HOME"
-        ) from error
-
-
-def users_file(settings: BrokerSettings) -> Path:
-    """Locked, shared, by every command that uses the stack."""
-    return settings.run_dir / "users.lock"
-
-
-def owner_file(settings: BrokerSettings) -> Path:
-    """Locked, alone, by the process that owns the stack."""
-    return settings.run_dir / "owner.lock"
-
-
-def is_locked(file: TextIOWrapper) -> bool:
-    """Whether another process holds the lock; if not, this one does now."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _server(settings: BrokerSettings) -> RedisServer:
-    return RedisServer(settings.socket, settings.log_file)
-
-
-def _ensure_running(settings: BrokerSettings) -> None:
-    server = _server(settings)
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    owner: subprocess.Popen[bytes] | None = None
-    while not (_is_owned(settings) and server.answers()):
-        if owner is None and not _is_owned(settings):
-            owner = _start_owner(settings)
-            click.echo(f"Starting the embedded stack (log: {settings.log_file})", err=True)
-        if time.monotonic() > deadline or (owner is not None and owner.poll()):
-            raise StackError(f"the embedded stack did not start; see {settings.log_file}")
-        time.sleep(_LOOK_S)
-
-
-def _is_owned(settings: BrokerSettings) -> bool:
-    with owner_file(settings).open("a") as file:
-        return is_locked(file)
-
-
-def _start_owner(settings: BrokerSettings) -> subprocess.Popen[bytes]:
-    settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-    with settings.log_file.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "cli.stack_owner"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # A Ctrl-C in the terminal is for the command, not for a stack that others may share.
-            start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    with stack.running_stack(settings, StackDatabase(database_url, place_of(database_url)), say) as app:
+        yield app

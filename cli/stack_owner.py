@@ -15,7 +15,9 @@ import structlog
 from broker.child import start_child
 from broker.redis_server import RedisServer
 from broker.settings import BrokerSettings
-from cli.stack import is_locked, make_run_dir, owner_file, users_file
+from broker.stack import database_file, is_locked, make_run_dir, owner_file, users_file
+from db.database import place_of
+from db.settings import DatabaseSettings
 from worker.logs import log_to_stderr
 
 _LOOK_S = 0.3
@@ -40,6 +42,7 @@ def main() -> None:
     with owner_file(settings).open("a") as owner, users_file(settings).open("a") as users:
         if not _take(owner):
             return
+        database_file(settings).write_text(place_of(DatabaseSettings().url))
         stack = _Stack(settings)
         log.info("stack starts", action="stack_starts", home=str(settings.home))
         try:

@@ -3,45 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cli.on_done import run_on_done
 from cli.output import print_json, print_table, say
 from cli.trouble import show_failures
 from db.database import Database
 from db.jobs import JobStatus, refused_rows
-from db.registry import get_model
+from db.outcome import job_outcome
 from db.results import label_counts
 
 
-def finish(database: Database, job: JobStatus, as_json: bool) -> int:
-    """Print how the job stands and return the command's exit code: 1 for a failed or cancelled job."""
+def finish(database: Database, job: JobStatus, as_json: bool, on_done: str | None = None) -> int:
+    """Print how the job stands, run the `--on-done` command, and return the exit code: 1 for a failed or cancelled job.
+
+    How that command ends changes no exit code: scripts rely on it to tell of the job.
+    """
     if as_json:
         print_json(outcome(database, job))
     else:
         _tell(database, job)
+    if on_done is not None:
+        run_on_done(database, job, on_done)
     return 1 if job.state in ("failed", "cancelled") else 0
 
 
 def outcome(database: Database, job: JobStatus) -> dict[str, Any]:
     """The numbers of a job, as `--json` prints them. Times in seconds."""
-    seconds = _seconds(job)
-    document: dict[str, Any] = {
-        "job_id": job.id,
-        "state": job.state,
-        "total": job.total,
-        "scored": job.scored,
-        "reused": job.reused,
-        "failed": job.failed,
-        "seconds": seconds,
-    }
-    if job.kind == "score":
-        done = job.scored + job.reused
-        document["reviews_per_second"] = round(done / seconds, 2) if seconds else None
-    elif job.model_id is not None:
-        with database.read() as connection:
-            model = get_model(connection, job.model_id)
-        document |= {"model": model.reference, "path": model.path, "metrics": model.metrics}
-    if job.error:
-        document["error"] = job.error
-    return document
+    with database.read() as connection:
+        return job_outcome(connection, job)
 
 
 def _tell(database: Database, job: JobStatus) -> None:
@@ -88,9 +76,3 @@ def _tell_scoring(database: Database, job: JobStatus, facts: dict[str, Any]) -> 
         print_table(("label", "reviews"), list(counts.items()), numbers=("reviews",))
     show_failures(refused)
     say(f"Ask for them: reviewmill results --job {job.id}")
-
-
-def _seconds(job: JobStatus) -> float | None:
-    if job.finished_at is None:
-        return None
-    return round((job.finished_at - (job.started_at or job.finished_at)).total_seconds(), 2)

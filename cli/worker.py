@@ -3,9 +3,9 @@
 import click
 
 from broker.app import QUEUES
+from broker.errors import StackError
 from broker.redis_server import check_redis
 from broker.settings import BrokerSettings
-from cli.stack import StackError
 from db.schema import open_database
 from worker.devices import find_devices
 from worker.logs import log_to_stderr

@@ -75,6 +75,14 @@ class Database:
             raise DatabaseUnreachable(f"the database {self.place} cannot be used: {reason}") from error
 
 
+def place_of(url: str) -> str:
+    """Where the data of that URL are, the same however it is written, without its password. Raises DatabaseError."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return str(Path(str(parsed.database)).absolute())
+    return parsed.set(password=None).render_as_string()
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)

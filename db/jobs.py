@@ -11,7 +11,7 @@ from sqlalchemy import Connection, String, and_, case, cast, func, insert, or_, 
 from db.clock import utc_now
 from db.dialect import is_one_of
 from db.errors import UnknownJob
-from db.tables import Chunk, Example, Failure, Job, Model
+from db.tables import Chunk, Example, Failure, Job, Model, Notification
 
 #: Rows of one INSERT: enough to be fast, few enough to keep memory flat.
 _INSERT_ROWS = 5_000
@@ -36,7 +36,7 @@ class LabelledReview(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """Everything a job starts with. `chunks` are lists of review ids in source order."""
+    """Everything a job starts with. `chunks` are lists of review ids in source order; `notify` is told of its end."""
 
     kind: str
     params: dict[str, Any]
@@ -45,6 +45,7 @@ class NewJob:
     priority: str = "normal"
     rejected: Sequence[RejectedRow] = ()
     examples: Sequence[LabelledReview] = field(default=())
+    notify: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class JobStatus:
 
 
 def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
-    """Store the job with its chunks, examples and refused rows; return its id and its chunks' ids.
+    """Store the job with its chunks, examples, refused rows and notification; return its id and its chunks' ids.
 
     All in the caller's one transaction, so that no reader ever sees half a job. A job whose every
     row was refused has no chunks and is done at once.
@@ -97,6 +98,8 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     _insert_many(connection, Chunk, chunks)
     _insert_many(connection, Failure, ({"job_id": job_id, "stage": "read", **row._asdict()} for row in new.rejected))
     _insert_many(connection, Example, ({"job_id": job_id, **example._asdict()} for example in new.examples))
+    if new.notify is not None:
+        connection.execute(insert(Notification).values(job_id=job_id, url=new.notify))
     settle_job(connection, job_id)
     ids = connection.scalars(select(Chunk.id).where(Chunk.job_id == job_id).order_by(Chunk.position))
     return job_id, list(ids)

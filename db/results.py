@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from db.dialect import review_ids_of_job
 from db.errors import UnknownJob, UnknownLabel
 from db.registry import get_model
-from db.tables import Job, Model, Prediction, Review
+from db.tables import Failure, Job, Model, Prediction, Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,17 @@ def _counts_by(connection: Connection, column: InstrumentedAttribute[str], job_i
         .order_by(count.desc(), column)
     )
     return dict(found.all())
+
+
+def unscored_texts(connection: Connection, job_id: int) -> tuple[dict[int, str], dict[tuple[str, str | None], str]]:
+    """Why a job has no result for some of its rows: by the row refused while reading, and by the text that failed."""
+    found = connection.execute(
+        select(Failure.row, Review.text, Review.text_pair, Failure.reason)
+        .outerjoin(Review, Review.id == Failure.review_id)
+        .where(Failure.job_id == job_id)
+    ).all()
+    refused = {one.row: one.reason for one in found if one.text is None}
+    return refused, {(one.text, one.text_pair): one.reason for one in found if one.text is not None}
 
 
 def _all_results() -> Select[Any]:

@@ -8,6 +8,7 @@ from db.clock import utc_now
 from db.dialect import is_one_of
 from db.errors import JobCancelled
 from db.jobs import FINAL_STATES, add_chunk, job_status
+from db.notifications import notify_again
 from db.rings import Ring
 from db.tables import Chunk, Failure, Job
 
@@ -63,8 +64,7 @@ def retry_job(connection: Connection, job_id: int) -> Retried:
     rows = _take_out_failed_rows(connection, job_id)
     chunk_ids = [*failed_chunks, *_add_chunks(connection, job_id, rows)]
     if chunk_ids:
-        is_over = (Job.id == job_id, Job.state.in_(FINAL_STATES))
-        connection.execute(update(Job).where(*is_over).values(state="pending", error=None, finished_at=None))
+        _begin_anew(connection, job_id)
     rings = [Ring(chunk_id, kind, priority) for chunk_id in chunk_ids]
     return Retried(len(failed_chunks), len(rows), rings)
 
@@ -75,6 +75,14 @@ def check_retriable(connection: Connection, job_id: int) -> None:
         raise JobCancelled(
             f"job {job_id} was cancelled; score its source again, and what it had scored by then is reused"
         )
+
+
+def _begin_anew(connection: Connection, job_id: int) -> None:
+    """Set a job that is over to pending, to end, and be told of, once more."""
+    is_over = (Job.id == job_id, Job.state.in_(FINAL_STATES))
+    begun = connection.execute(update(Job).where(*is_over).values(state="pending", error=None, finished_at=None))
+    if begun.rowcount:
+        notify_again(connection, job_id)
 
 
 def _failed_alone(job_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
@@ -262,3 +263,28 @@ class TrainingMetric(Base):
     name: Mapped[str] = mapped_column(String(64))
     value: Mapped[float]
     at: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+class Notification(Base):
+    """A URL to be told of one end of a job, and how the telling goes.
+
+    It is `pending` until a receiver took it (`sent`) or will not any more (`failed`), and due once its job is over.
+    `attempts` counts claims and is the fencing token. `delivery_id` is the same in every attempt, and no other's.
+    """
+
+    __tablename__ = "notifications"
+    __table_args__ = (Index(None, "job_id"), Index(None, "state", "next_attempt_at"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
+    url: Mapped[str] = mapped_column(Text)
+    delivery_id: Mapped[str] = mapped_column(String(32), default=lambda: uuid4().hex)
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    lease_owner: Mapped[str | None] = mapped_column(String(255))
+    lease_expires_at: Mapped[datetime | None]
+    status_code: Mapped[int | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now())
+    sent_at: Mapped[datetime | None]

@@ -92,17 +92,19 @@ class Doorway:
         precision: str | None = None,
         long: str = TRUNCATE,
         limit: int | None = None,
+        notify: str | None = None,
     ) -> int:
         """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
-        worker decides. `long`, one of READINGS, is how texts beyond the model's limit are read.
+        worker decides. `long`, one of READINGS, is how texts beyond the model's limit are read. `notify` is told of the
+        job's end; see `check_notify`.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
         params = {"source": source.name, **named_columns(columns), "long": long}
         if precision is not None:
             params["precision"] = precision
-        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority)
+        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority, notify=notify)
 
     def enqueue_taken(
         self,
@@ -112,6 +114,7 @@ class Doorway:
         *,
         asked: str | None = None,
         priority: str = "normal",
+        notify: str | None = None,
     ) -> int:
         """Enqueue the scoring of reviews that were taken in before, and return the job's id.
 
@@ -126,6 +129,7 @@ class Doorway:
                 model_id=model.id,
                 priority=priority,
                 rejected=intake.rejected,
+                notify=notify,
             )
         )
 

@@ -2,6 +2,8 @@
 
 import difflib
 
+from db.jobs import JobStatus
+
 #: Enough names to recognise a file by; a line of hundreds would bury the message.
 SHOWN_COLUMNS = 20
 #: Below this likeness (0 to 1) a suggested name would mislead rather than help.
@@ -61,3 +63,16 @@ class CalibrationError(ProducerError):
 
 class OptionError(ProducerError):
     """The options of a fine-tuning do not go together, or do not fit its labels."""
+
+
+class NotifyError(ProducerError):
+    """Nobody can be told of a job's end there, or nothing signs what is told."""
+
+
+class JobFailed(ProducerError):
+    """A job that was waited for failed, or was cancelled; `status` is how it ended."""
+
+    def __init__(self, status: JobStatus) -> None:
+        self.status = status
+        how = f"failed: {status.error}" if status.state == "failed" else f"was {status.state}"
+        super().__init__(f"job {status.id} {how}")

@@ -1,6 +1,6 @@
 """This room's settings, read from `REVIEWMILL_*` environment variables."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,4 +20,9 @@ class ProducerSettings(BaseSettings):
         ge=1,
         le=100_000,
         description="Reviews in one chunk, the unit that a worker claims and retries, as a count of rows.",
+    )
+    notify_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
+        "receivers. Without it `--notify` is refused.",
     )

@@ -15,6 +15,7 @@ from worker.context import WorkerContext
 from worker.devices import device_name
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
+from worker.notifier import Notifier
 from worker.settings import WorkerSettings
 from worker.stopping import Stopper
 from worker.sweep import Sweeper
@@ -52,6 +53,8 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
+    secret = context.settings.notify_secret.get_secret_value()
+    Notifier(context.database, context.owner, secret).start(context.stopping)
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
     worker = context.app.Worker(
         pool="threads",

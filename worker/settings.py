@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -84,6 +84,12 @@ class WorkerSettings(BaseSettings):
         gt=0.0,
         description="Seconds of fine-tuning between two saved states, which a training cut short goes on from. "
         "A state is saved at every epoch's end too.",
+    )
+
+    notify_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
+        "receivers. Without it none are posted by this process.",
     )
 
     @property

@@ -13,15 +13,16 @@ import redis
 from broker.app import PRIORITIES, TASKS, make_app
 from broker.doorbell import ring
 from broker.redis_server import RedisServer
-from db.jobs import NewJob, create_job
+from db.jobs import NewJob, RejectedRow, create_job
 from db.registry import register_model
 from db.reviews import store_reviews
 from db.rings import Ring
 from db.schema import open_database
+from tests.receiver import SECRET, Receiver, receiver
 from tests.samples import SomeReview, facts
 from tests.system import Start, home, leave_nothing, start, wait_until
 
-__all__ = ["home", "leave_nothing", "start"]
+__all__ = ["home", "leave_nothing", "receiver", "start"]
 
 Run = Callable[..., CompletedProcess[str]]
 #: The list that kombu keeps for normal priority of the queue `score`.
@@ -73,6 +74,20 @@ def test_a_wiped_redis_gets_the_ring_back(
     beat.send_signal(signal.SIGTERM)
     assert beat.wait(10) == 0
     assert "Traceback" not in beat.said()
+
+
+@pytest.mark.usefixtures("client")
+def test_a_beat_tells_of_a_job_s_end(receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWMILL_NOTIFY_SECRET", SECRET)
+    with open_database().write() as connection:
+        rejected = [RejectedRow(2, None, "no text")]
+        job_id, _ = create_job(connection, NewJob("score", {}, [], rejected=rejected, notify=receiver.url))
+    beat = start("beat")
+    wait_until(lambda: "notified" in beat.said(), 20)
+    assert [(told["event"], told["job_id"], told["failed"]) for told in receiver.told] == [("job.done", job_id, 1)]
+    beat.send_signal(signal.SIGTERM)
+    assert beat.wait(10) == 0
+    assert SECRET not in beat.said()
 
 
 @pytest.mark.usefixtures("client")

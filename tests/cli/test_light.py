@@ -18,12 +18,25 @@ for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
 print(*(name for name in sys.argv[2:] if name in sys.modules))
 """
 
+LOAD_THE_CLIENT = """
+import sys
+import producer
+assert "producer.client" not in sys.modules
+from producer import Client
+print(Client.__name__, *(name for name in sys.argv[1:] if name in sys.modules))
+"""
+
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_room_but_the_workers_loads_a_model_library(room: str) -> None:
     command = [sys.executable, "-c", LOAD_A_ROOM, room, *HEAVY]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert loaded == []
+
+
+def test_the_client_loads_a_model_library_neither() -> None:
+    command = [sys.executable, "-c", LOAD_THE_CLIENT, *HEAVY]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["Client"]
 
 
 def test_help_takes_under_half_a_second_of_cpu() -> None:
