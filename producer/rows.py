@@ -95,7 +95,7 @@ def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[R
     read_label = _label_reader(columns)
     for record in source.records():
         if isinstance(record, Unreadable):
-            yield BadRow(record.row, None, record.reason)
+            yield BadRow(record.row, None, _placed(record, record.reason))
         else:
             yield _checked(record, columns, read_label, max_chars)
 
@@ -128,9 +128,14 @@ def _checked(record: Record, columns: Columns, read_label: _ReadLabel | None, ma
         pair = None if columns.pair is None else _text(values.get(columns.pair), "pair", max_chars)
         label = None if read_label is None else read_label(values)
     except RejectedValue as rejected:
-        return BadRow(record.row, external_id, str(rejected), rejected.flaw)
+        return BadRow(record.row, external_id, _placed(record, str(rejected)), rejected.flaw)
     digest = text_hash(text, pair)
     return Row(record.row, digest if external_id is None else external_id, text, pair, label, digest)
+
+
+def _placed(record: Record | Unreadable, reason: str) -> str:
+    """The reason, and the file where the source is several: a line alone would not tell."""
+    return reason if record.part is None else f"in {record.part}: {reason}"
 
 
 def _text(value: object, what: str, max_chars: int) -> str:

@@ -4,13 +4,14 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
-from producer.sources.text_file import check_text_file, display_name, opened
+from producer.sources.text_file import TextFile
 
 #: The longest record, in characters, that is held in memory. Far above any review; it bounds what one
 #: unclosed quote can swallow.
@@ -34,11 +35,11 @@ class CsvSource:
     """
 
     def __init__(self, path: Path) -> None:
-        check_text_file(path)
-        self.name = display_name(path)
-        self._path = path
-        with opened(path) as file:
-            self._header = _read_header(_parse(_Lines(_decoded(file))), path)
+        self._file = TextFile(path)
+        self.name = self._file.name
+        self.notices: list[str] = []
+        with self._file.opened() as file, _decoded(file) as text:
+            self._header = _read_header(_parse(_Lines(text)), path)
 
     def columns(self) -> list[str] | None:
         """Return the header's names in order."""
@@ -46,11 +47,19 @@ class CsvSource:
 
     def records(self) -> Iterator[Record | Unreadable]:
         """Yield every record below the header, in file order."""
-        with opened(self._path) as file:
-            rows = _parse(_Lines(_decoded(file)))
-            header = _read_header(rows, self._path)
+        with self._file.opened() as file, _decoded(file) as text:
+            rows = _parse(_Lines(text))
+            header = _read_header(rows, self._file.path)
             for row, fields in rows:
                 yield _record(row, fields, header)
+
+    def rows(self) -> int | None:
+        """Return None: only reading tells."""
+        return None
+
+    def share_read(self) -> float | None:
+        """Return the share of the file's bytes that the latest `records` has read."""
+        return self._file.share_read()
 
 
 class _RecordTooLongError(Exception):
@@ -91,9 +100,14 @@ class _Lines:
             line = self._file.readline(SKIP_CHARS)
 
 
-def _decoded(file: BinaryIO) -> TextIOWrapper:
+@contextmanager
+def _decoded(file: BinaryIO) -> Iterator[TextIO]:
     # Escaping keeps a bad byte inside its own record; strict decoding would end the whole stream.
-    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # or it would close the file, which is not its own
 
 
 def _parse(lines: _Lines) -> Iterator[tuple[int, list[str] | str]]:

@@ -44,6 +44,9 @@ class DemoSource:
         self._parts = DATASETS[dataset]
         self._split = split
         self._file = CsvSource(_data_path())
+        self.notices: list[str] = []
+        self._total = 0
+        self._told = 0
 
     def columns(self) -> list[str] | None:
         """Return the three columns that every demo source has."""
@@ -52,18 +55,28 @@ class DemoSource:
     def records(self) -> Iterator[Record | Unreadable]:
         """Yield the reviews in the order of their texts' hashes; HTML line breaks in them stay."""
         parts = [self._in_order(part) for part in self._parts]
+        self._total, self._told = sum(map(len, parts)), 0
         for in_turn in zip_longest(*parts):
-            yield from (record for record in in_turn if record is not None)
+            for record in filter(None, in_turn):
+                self._told += 1
+                yield record
 
-    def _in_order(self, part: str) -> Iterator[Record]:
+    def rows(self) -> int | None:
+        """Return None: only reading tells."""
+        return None
+
+    def share_read(self) -> float | None:
+        """Return the share of the reviews that the latest `records` has given."""
+        return self._told / self._total if self._total else 0.0
+
+    def _in_order(self, part: str) -> list[Record]:
         kept: list[tuple[bytes, int, Record]] = []
         for index, record in enumerate(_reviews(self._file, part)):
             digest = hashlib.sha256(str(record.values["text"]).encode()).digest()
             if self._split in ("", _split_of(digest)):
                 kept.append((digest, index, record))
         kept.sort(key=lambda item: item[:2])
-        for _, index, record in kept:
-            yield _renamed(record, f"{part}-{index}")
+        return [_renamed(record, f"{part}-{index}") for _, index, record in kept]
 
 
 def _split_of(digest: bytes) -> str:

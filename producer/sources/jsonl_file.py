@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from producer.sources.base import Record, Unreadable
-from producer.sources.text_file import check_text_file, display_name, opened
+from producer.sources.text_file import TextFile
 
 #: The longest line, in bytes, that is read into memory; what lies beyond is passed over unread.
 MAX_LINE_BYTES = 16 * 2**20
@@ -25,9 +25,9 @@ class JsonlSource:
     """
 
     def __init__(self, path: Path) -> None:
-        check_text_file(path)
-        self.name = display_name(path)
-        self._path = path
+        self._file = TextFile(path)
+        self.name = self._file.name
+        self.notices: list[str] = []
 
     def columns(self) -> list[str] | None:
         """Return the keys of the first object, all that is known ahead; None when the file has no object."""
@@ -37,12 +37,20 @@ class JsonlSource:
 
     def records(self) -> Iterator[Record | Unreadable]:
         """Yield every line that is not blank, in file order."""
-        with opened(self._path) as file:
+        with self._file.opened() as file:
             for row, line in _lines(file):
                 if line is None:
                     yield Unreadable(row, f"the line is longer than {MAX_LINE_BYTES:,} bytes")
                 elif content := line.rstrip():
                     yield _record(row, content)
+
+    def rows(self) -> int | None:
+        """Return None: only reading tells."""
+        return None
+
+    def share_read(self) -> float | None:
+        """Return the share of the file's bytes that the latest `records` has read."""
+        return self._file.share_read()
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:

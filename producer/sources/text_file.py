@@ -43,11 +43,36 @@ def display_name(path: Path) -> str:
     return os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def check_text_file(path: Path) -> None:
-    """Raise SourceError unless `path` is a readable regular file, not empty, that looks like text.
+class TextFile:
+    """A readable regular file, not empty, that looks like text; anything else raises SourceError.
 
     Only regular files pass: a pipe would lose the bytes looked at here and can not be read twice.
     """
+
+    def __init__(self, path: Path) -> None:
+        check_text_file(path)
+        self.name = display_name(path)
+        self.path = path
+        self._open: BinaryIO | None = None
+        self._share = 0.0
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """The file's bytes from the beginning, for as long as the block lasts; `share_read` tells how far it came."""
+        with opened(self.path) as file:
+            self._open = file
+            try:
+                yield file
+            finally:
+                self._share, self._open = _share_passed(file), None
+
+    def share_read(self) -> float:
+        """The share of the bytes, 0 to 1, that the latest `opened` has read: a buffer more than was taken from it."""
+        return self._share if self._open is None else _share_passed(self._open)
+
+
+def check_text_file(path: Path) -> None:
+    """Raise SourceError unless `path` is a readable regular file, not empty, that looks like text."""
     with opened(path) as file:
         sample = file.read(SNIFF_BYTES)
     if not sample:
@@ -69,6 +94,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise SourceError(f"no such file: {str(path)!r}") from None
     except OSError as error:
         raise SourceError(f"{str(path)!r} can not be read: {error.strerror or error}") from error
+
+
+def _share_passed(file: BinaryIO) -> float:
+    # The file may have grown since it was opened.
+    return min(1.0, file.tell() / max(1, os.fstat(file.fileno()).st_size))
 
 
 def _check_regular(path: Path) -> None:

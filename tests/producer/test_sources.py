@@ -121,3 +121,25 @@ def test_reading_loads_no_heavy_package():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("name", "line"), [("a.csv", "good\n"), ("a.jsonl", '{"text": "good"}\n')])
+def test_the_share_that_was_read_is_told_along_the_way(source_of, name: str, line: str):
+    source = source_of(name, "text\n" * name.endswith("csv") + line * 50_000)
+    assert source.rows() is None
+    records = source.records()
+    shares = [source.share_read() for _ in records]
+    assert shares == sorted(shares)
+    assert shares[25_000] == pytest.approx(0.5, abs=0.2)
+    assert shares[1_000] < 0.2
+    assert source.share_read() == 1.0
+    next(source.records())
+    assert source.share_read() < 0.2, "it is told of the latest iteration"
+
+
+def test_a_demo_set_tells_its_share_by_rows():
+    source = open_source("demo:rotten_tomatoes:test")
+    assert source.share_read() == 0.0
+    shares = [source.share_read() for _ in source.records()]
+    assert shares == [pytest.approx(n / len(shares)) for n in range(1, len(shares) + 1)]
+    assert source.rows() is None
