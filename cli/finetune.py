@@ -10,6 +10,7 @@ from celery import Celery
 
 from cli.distillation import distillation_options, read_distillation
 from cli.output import json_option, notes
+from cli.reading import open_reviews, reading_options
 from cli.run_job import run_job
 from cli.training_check import show_training_check
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -20,7 +21,6 @@ from producer.distillation import taught_columns
 from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
 from producer.training_options import CLASS_WEIGHTS
 from producer.training_set import TrainingSources
 
@@ -41,7 +41,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 
 
 @click.command("finetune")
-@click.argument("source")
+@click.argument("named", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
 @click.option(
     "--label",
@@ -125,12 +125,13 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     metavar="P",
     help="Epochs in a row that may be no better, with --early-stopping. [default: 1]",
 )
+@reading_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
 def command(
-    source: str,
+    named: tuple[str, ...],
     text: str,
     labels: tuple[str, ...],
     pair: str | None,
@@ -140,6 +141,8 @@ def command(
     teacher: str | None,
     distill_temperature: float | None,
     label_weight: float | None,
+    encoding: str | None,
+    delimiter: str | None,
     limit: int | None,
     no_wait: bool,
     as_json: bool,
@@ -164,7 +167,8 @@ def command(
     }
     stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
     training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
-    sources = _open(columns, {"train": source, "validation": validation, "test": test})
+    beside = {"validation": validation, "test": test}
+    sources = _open(columns, named, beside, encoding=encoding, delimiter=delimiter)
     database = open_database()
     distillation = read_distillation(database, teacher, distill_temperature, label_weight)
     if distillation is not None:
@@ -211,8 +215,11 @@ def _patience(early_stopping: str | None, patience: int | None) -> int:
     return patience or 1
 
 
-def _open(columns: Columns, named: Mapping[str, str | None]) -> TrainingSources:
-    opened = {split: open_source(name) for split, name in named.items() if name is not None}
+def _open(
+    columns: Columns, named: tuple[str, ...], beside: Mapping[str, str | None], **form: str | None
+) -> TrainingSources:
+    opened = {"train": open_reviews(*named, **form)}
+    opened |= {split: open_reviews(name, **form) for split, name in beside.items() if name is not None}
     for source in opened.values():
         check_columns(source, columns)
     return TrainingSources(**opened)
