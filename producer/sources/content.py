@@ -9,6 +9,7 @@ from typing import IO
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
+from producer.sources.breaks import telling_rows
 from producer.sources.compression import DAMAGES, SIGNATURE_BYTES, compression_of, decompressed
 from producer.sources.places import LocalFile, Place
 
@@ -74,7 +75,7 @@ class Content:
         """The records. An error in the middle of them says after how many."""
         if isinstance(self.place, LocalFile) and self.compression is None:
             return iter(records)  # these hardly break, and it would cost each of them time
-        return _counted(records)
+        return telling_rows(records)
 
     def _passed(self, raw: IO[bytes]) -> float | None:
         # The place may have grown since it was opened.
@@ -86,16 +87,6 @@ class Content:
             shutil.copyfileobj(file, copy, _COPIED_BYTES)
         copy.seek(0)
         return copy
-
-
-def _counted(records: Iterable[Record | Unreadable]) -> Iterator[Record | Unreadable]:
-    rows = 0
-    try:
-        for record in records:
-            rows += 1
-            yield record
-    except SourceError as error:
-        raise SourceError(f"{error}, after {rows:,} {'row' if rows == 1 else 'rows'}") from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import datasets
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
+from producer.sources.breaks import telling_rows
 
 #: How such a source is written, for messages.
 HF_FORMS = "hf:NAME[:SPLIT] or hf:NAME:CONFIGURATION:SPLIT"
@@ -40,18 +41,7 @@ class HuggingFaceSource:
 
     def records(self, only: Collection[str] | None = None) -> Iterator[Record | Unreadable]:
         """Every record in order, with the columns of `only` where it is given."""
-        self._told = 0
-        wanted = [name for name in self._columns if only is None or name in only]
-        try:
-            with _told_plainly(self.name):
-                data = self._data.select_columns(wanted)
-                namers = _label_namers(data.features or {})
-                for self._told, values in enumerate(data, start=1):
-                    for column, named in namers.items():
-                        values[column] = named(values[column])
-                    yield Record(self._told, values)
-        except SourceError as error:
-            raise SourceError(f"{error}, after {self._told:,} rows") from error
+        return telling_rows(self._records([name for name in self._columns if only is None or name in only]))
 
     def rows(self) -> int | None:
         """Return the number of rows, where the dataset's description tells it."""
@@ -62,6 +52,16 @@ class HuggingFaceSource:
         """Return the share of the rows that the latest `records` has given, where their number is known."""
         rows = self.rows()
         return min(1.0, self._told / rows) if rows else None
+
+    def _records(self, columns: list[str]) -> Iterator[Record]:
+        self._told = 0
+        with _told_plainly(self.name):
+            data = self._data.select_columns(columns)
+            namers = _label_namers(data.features or {})
+            for values in data:
+                self._told += 1
+                named = {column: name_of(values[column]) for column, name_of in namers.items()}
+                yield Record(self._told, values | named)
 
 
 def _taken_apart(rest: str) -> tuple[str, str | None, str | None]:

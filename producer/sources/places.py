@@ -129,7 +129,9 @@ class _Replayed(RawIOBase):
 
 
 def standard_input() -> StandardInput:
-    """The one standard input of this process, however often it is named."""
+    """The one standard input of this process, however often it is named. Raises SourceError where there is none."""
+    if sys.stdin is None:
+        raise SourceError("standard input is closed; name a file")
     return _standard_input(sys.stdin.buffer)
 
 

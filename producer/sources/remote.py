@@ -109,7 +109,7 @@ def find_files(url: str) -> list[str] | None:
 def public(url: str) -> str:
     """The URL without what may be secret: a password, and the signature that stands behind a question mark."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _is_web(url: str) -> bool:

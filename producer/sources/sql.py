@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from producer.errors import SourceError, unknown_name
 from producer.sources.base import Record, Unreadable
+from producer.sources.breaks import telling_rows
 from producer.sources.sql_url import SqlUrl, parse_sql_url
 
 #: Rows fetched at a time; the rest stays with the server.
@@ -59,15 +60,7 @@ class SqlSource:
 
     def records(self, only: Collection[str] | None = None) -> Iterator[Record | Unreadable]:
         """Every row as it comes, of a table with the columns of `only` where it is given."""
-        self._told = 0
-        try:
-            with self._connected() as connection:
-                result = self._result(connection, [name for name in self._columns if only is None or name in only])
-                names = list(result.keys())
-                for self._told, values in enumerate(result, start=1):
-                    yield Record(self._told, dict(zip(names, values, strict=True)))
-        except SourceError as error:
-            raise SourceError(f"{error}, after {self._told:,} rows") from error
+        return telling_rows(self._records([name for name in self._columns if only is None or name in only]))
 
     def rows(self) -> int | None:
         """Return the number of rows, which the database counts once; None of a query that it cannot count."""
@@ -84,6 +77,15 @@ class SqlSource:
         if self._counted is None:
             return None
         return min(1.0, self._told / max(1, self._counted))
+
+    def _records(self, columns: list[str]) -> Iterator[Record]:
+        self._told = 0
+        with self._connected() as connection:
+            result = self._result(connection, columns)
+            names = list(result.keys())
+            for values in result:
+                self._told += 1
+                yield Record(self._told, dict(zip(names, values, strict=True)))
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

@@ -32,7 +32,8 @@ class SqlUrl:
     @property
     def name(self) -> str:
         """What tells the source from others: neither user nor password, nor any parameter of the connection."""
-        place = self.database.set(drivername=self.database.get_backend_name(), username=None, password=None, query={})
+        url = self.database
+        place = URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database)
         asked = f"table={self.table}" if self.query is None else f"query={_cut(self.query)}"
         return f"sql:{place.render_as_string()}?{asked}"
 
