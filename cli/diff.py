@@ -7,6 +7,7 @@ import click
 from cli.comparison import Side, document, show_comparison
 from cli.follow import follow_job
 from cli.output import json_option, notes, print_json
+from cli.reading import open_reviews, reading_options
 from cli.stack import running_stack
 from cli.summary import finish, outcome
 from db.agreement import answers_of_both, check_comparable, computing_s, labels_from_examples, trained_on
@@ -22,7 +23,6 @@ from producer.comparison import Compared, compared_of_job, compared_of_source
 from producer.enqueue import Doorway
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
 
 Models = tuple[RegisteredModel, RegisteredModel]
 
@@ -36,6 +36,7 @@ Models = tuple[RegisteredModel, RegisteredModel]
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
 @click.option("--label", metavar="COL", help="Column with the right label, where it is known.")
 @click.option("--long", type=click.Choice(READINGS), help="Texts beyond a model's limit; see `score`.")
+@reading_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--job", type=click.IntRange(min=1), metavar="ID", help="Compare on the reviews of this job instead.")
 @json_option
@@ -45,6 +46,8 @@ def command(
     source: str | None,
     job: int | None,
     long: str | None,
+    encoding: str | None,
+    delimiter: str | None,
     limit: int | None,
     as_json: bool,
     **columns: Any,
@@ -53,8 +56,9 @@ def command(
 
     The right labels are those of --label, or those that fine-tuning was given for these reviews.
     """
-    _check_options(source, job, {**columns, "long": long, "limit": limit})
-    reviews = None if source is None else open_source(source)
+    reading = {"encoding": encoding, "delimiter": delimiter, "long": long, "limit": limit}
+    _check_options(source, job, {**columns, **reading})
+    reviews = None if source is None else open_reviews(source, encoding=encoding, delimiter=delimiter)
     if reviews is not None:
         check_columns(reviews, Columns(**columns))
     database = open_database()

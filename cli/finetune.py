@@ -11,6 +11,7 @@ from cli.distillation import distillation_options
 from cli.notify import notify_option
 from cli.on_done import check_on_done, on_done_option
 from cli.output import json_option, notes
+from cli.reading import open_reviews, reading_options
 from cli.run_job import run_job
 from cli.training_check import show_training_check
 from db.schema import open_database
@@ -30,7 +31,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 
 
 @click.command("finetune")
-@click.argument("source")
+@click.argument("named", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
 @click.option(
     "--label",
@@ -114,6 +115,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     metavar="P",
     help="Epochs in a row that may be no better, with --early-stopping. [default: 1]",
 )
+@reading_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
