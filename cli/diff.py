@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from cli.columns import find_text, text_option
 from cli.comparison import Side, document, show_comparison
 from cli.follow import follow_job
 from cli.output import json_option, notes, print_json
@@ -30,7 +31,7 @@ Models = tuple[RegisteredModel, RegisteredModel]
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--source", metavar="SOURCE", help="Reviews to compare on; see `score` for what a source is.")
-@click.option("--text", metavar="COL", help="Column with the review's text.")
+@text_option
 @click.option("--id", metavar="COL", help="Column with your own id; without it the text makes one.")
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
 @click.option("--label", metavar="COL", help="Column with the right label, where it is known.")
@@ -47,6 +48,7 @@ def command(
     _check_options(source, job, {**columns, "limit": limit})
     reviews = None if source is None else open_source(source)
     if reviews is not None:
+        columns["text"] = find_text(reviews, columns.pop("text"), columns.values())
         check_columns(reviews, Columns(**columns))
     database = open_database()
     models = find_or_add_model(database, first), find_or_add_model(database, second)
@@ -68,9 +70,7 @@ def command(
 def _check_options(source: str | None, job: int | None, reading: dict[str, Any]) -> None:
     given = [f"--{name}" for name, value in reading.items() if value is not None]
     if (source is None) == (job is None):
-        raise click.UsageError("give the reviews to compare on: either --source SOURCE --text COL, or --job ID")
-    if source is not None and "--text" not in given:
-        raise click.UsageError("--source needs --text COL, the column with the review's text")
+        raise click.UsageError("give the reviews to compare on: either --source SOURCE, or --job ID")
     if job is not None and given:
         raise click.UsageError(f"{given[0]} goes with --source; a job's reviews are taken as it read them")
 

@@ -8,6 +8,7 @@ from itertools import chain
 import click
 from celery import Celery
 
+from cli.columns import find_label, find_text, max_failures_option, text_option
 from cli.distillation import distillation_options, read_distillation
 from cli.output import json_option, notes
 from cli.run_job import run_job
@@ -18,9 +19,10 @@ from db.training import STOPPING_METRICS
 from producer.checkpoints import DEFAULT_BASE, find_base
 from producer.distillation import taught_columns
 from producer.enqueue import Doorway, TrainingPlan
+from producer.failure_limit import FailureLimit
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
+from producer.sources import Source, open_source
 from producer.training_options import CLASS_WEIGHTS
 from producer.training_set import TrainingSources
 
@@ -42,14 +44,14 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 
 @click.command("finetune")
 @click.argument("source")
-@click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
+@text_option
 @click.option(
     "--label",
     "labels",
     multiple=True,
     metavar="COL",
-    help="Column with the right label; needed without a --teacher. With --multi-label given several times: columns of "
-    "0 and 1, one a label.",
+    help="Column with the right label; with --multi-label given several times: columns of 0 and 1, one a label.  "
+    "[default: the obvious one, or none with a --teacher]",
 )
 @click.option("--pair", metavar="COL", help="Column with a second text.")
 @click.option("--multi-label", is_flag=True, help="A text may have several labels; in one column, '|' is between them.")
@@ -127,11 +129,12 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
+@max_failures_option
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
 def command(
     source: str,
-    text: str,
+    text: str | None,
     labels: tuple[str, ...],
     pair: str | None,
     multi_label: bool,
@@ -141,6 +144,7 @@ def command(
     distill_temperature: float | None,
     label_weight: float | None,
     limit: int | None,
+    max_failures: FailureLimit | None,
     no_wait: bool,
     as_json: bool,
     validation: str | None,
@@ -155,16 +159,17 @@ def command(
 
     With a --teacher the reviews need no labels.
     """
-    if not labels and teacher is None:
-        raise click.UsageError("Missing option '--label'; without labels name a --teacher to learn from")
-    columns = _columns(text, pair, labels, multi_label, regression)
+    problem_type = _problem_type(labels, multi_label, regression)
     shares = {
         "validation_share": _share("validation", validation, validation_split),
         "test_share": _share("test", test, test_split),
     }
     stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
     training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
-    sources = _open(columns, {"train": source, "validation": validation, "test": test})
+    sources = _open({"train": source, "validation": validation, "test": test})
+    columns = _columns(sources.train, text, pair, labels, problem_type, has_teacher=teacher is not None)
+    for one in sources.by_split().values():
+        check_columns(one, columns)
     database = open_database()
     distillation = read_distillation(database, teacher, distill_temperature, label_weight)
     if distillation is not None:
@@ -174,7 +179,15 @@ def command(
     # All is read and checked before anything is started.
     with notes.status("Reading reviews"):
         doorway = Doorway(database, None, ProducerSettings())
-        job = doorway.prepare_finetuning(sources, columns, checkpoint, training, distillation=distillation, limit=limit)
+        job = doorway.prepare_finetuning(
+            sources,
+            columns,
+            checkpoint,
+            training,
+            distillation=distillation,
+            limit=limit,
+            max_failures=max_failures,
+        )
     show_training_check(job.params, sys.stderr)
 
     def enqueue(app: Celery | None) -> int:
@@ -183,14 +196,28 @@ def command(
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
 
 
-def _columns(text: str, pair: str | None, labels: tuple[str, ...], multi_label: bool, regression: bool) -> Columns:
+def _problem_type(labels: tuple[str, ...], multi_label: bool, regression: bool) -> str:
     if multi_label and regression:
         raise click.UsageError("--multi-label and --regression exclude each other: a label is a name or a number")
     if len(labels) > 1 and not multi_label:
         raise click.UsageError("several --label columns are the labels of --multi-label; add it, or name one column")
     if len(set(labels)) < len(labels):
         raise click.UsageError("a --label column is named twice")
-    problem_type = MULTI_LABEL if multi_label else REGRESSION if regression else SINGLE_LABEL
+    return MULTI_LABEL if multi_label else REGRESSION if regression else SINGLE_LABEL
+
+
+def _columns(
+    source: Source,
+    text: str | None,
+    pair: str | None,
+    labels: tuple[str, ...],
+    problem_type: str,
+    *,
+    has_teacher: bool,
+) -> Columns:
+    text = find_text(source, text, (pair, *labels))
+    if not labels and not has_teacher:
+        labels = (find_label(source, (text, pair)),)
     if len(labels) > 1:
         return Columns(text=text, pair=pair, indicators=labels, problem_type=problem_type)
     return Columns(text=text, pair=pair, label=labels[0] if labels else None, problem_type=problem_type)
@@ -211,8 +238,5 @@ def _patience(early_stopping: str | None, patience: int | None) -> int:
     return patience or 1
 
 
-def _open(columns: Columns, named: Mapping[str, str | None]) -> TrainingSources:
-    opened = {split: open_source(name) for split, name in named.items() if name is not None}
-    for source in opened.values():
-        check_columns(source, columns)
-    return TrainingSources(**opened)
+def _open(named: Mapping[str, str | None]) -> TrainingSources:
+    return TrainingSources(**{split: open_source(name) for split, name in named.items() if name is not None})

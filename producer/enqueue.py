@@ -10,6 +10,7 @@ from celery import Celery
 from broker.doorbell import ring
 from db.database import Database
 from db.jobs import NewJob, create_job
+from db.kept import KEPT_COLUMNS
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
@@ -17,6 +18,7 @@ from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
 from producer.distillation import Distillation, student_labels
 from producer.errors import TeacherError
+from producer.failure_limit import FailureLimit
 from producer.head import head_labels
 from producer.intake import Intake, take_in
 from producer.layers import check_layers
@@ -90,13 +92,14 @@ class Doorway:
         priority: str = "normal",
         precision: str | None = None,
         limit: int | None = None,
+        max_failures: FailureLimit | None = None,
     ) -> int:
-        """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
+        """Enqueue the scoring of a source and return the job's id. Raises as `take_in` does.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
         worker decides.
         """
-        intake = take_in(self.database, source, columns, self.settings, limit)
+        intake = take_in(self.database, source, columns, self.settings, limit, max_failures)
         params = {"source": source.name, **named_columns(columns)}
         if precision is not None:
             params["precision"] = precision
@@ -148,6 +151,7 @@ class Doorway:
         *,
         distillation: Distillation | None = None,
         limit: int | None = None,
+        max_failures: FailureLimit | None = None,
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
@@ -165,7 +169,7 @@ class Doorway:
         )
         check_layers(base, plan.layers)
         shares = {"test": plan.test_share, "validation": plan.validation_share}
-        data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
+        data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit, max_failures)
         labels = _labels(data.labels, base, columns, plan, distillation)
         for split, texts in data.splits.items():
             refuse_strangers(texts, columns, labels, split)
@@ -220,4 +224,5 @@ def named_columns(columns: Columns) -> dict[str, Any]:
     """The columns that were read, as a job keeps them."""
     named = {name: getattr(columns, name) for name in ("text", "id", "pair", "label")}
     told: dict[str, Any] = {f"{name}_column": column for name, column in named.items() if column is not None}
-    return told | ({"indicator_columns": list(columns.indicators)} if columns.indicators else {})
+    several = {"indicator_columns": columns.indicators, KEPT_COLUMNS: columns.keep}
+    return told | {name: list(found) for name, found in several.items() if found}
