@@ -35,9 +35,7 @@ def test_a_rotten_source_takes_no_memory() -> None:
     """200,000 of them, which would be some 60 MB as tuples with a reason each."""
     tracemalloc.start()
     rejected = RejectedRows()
-    rejected.add(
-        RejectedRow(number, f"id {number}", f"the text has {number:,} characters") for number in range(200_000)
-    )
+    rejected.add(RejectedRow(number, f"id {number}", f"the text has {number:,} chars") for number in range(200_000))
     count = sum(1 for _ in rejected)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
