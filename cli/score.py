@@ -4,17 +4,22 @@ import click
 from celery import Celery
 
 from cli.columns import find_text, keep_option, max_failures_option, mention_id, split_keep, text_option
+from cli.estimate import make_estimate, show_estimate
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from db.schema import open_database
 from db.tables import PRECISIONS, PRIORITIES
 from producer.checkpoints import find_or_add_model
 from producer.enqueue import Doorway
+from producer.estimate import expected_rows
 from producer.failure_limit import FailureLimit
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
+from producer.sources import Source, open_source
 from producer.sources.named import NamedSource
+
+#: Rows from which a person is told first what they are about to start.
+_LARGE = 1_000_000
 
 
 @click.command("score")
@@ -59,6 +64,8 @@ def command(
     database = open_database()
     # Before any stack starts: a model that is not there costs no waiting.
     chosen = find_or_add_model(database, model)
+    if _is_large(reviews, limit):
+        show_estimate(make_estimate(database, reviews, columns, chosen, limit=limit), notes)
 
     def enqueue(app: Celery | None) -> int:
         with notes.status("Reading reviews"):
@@ -75,3 +82,10 @@ def command(
             )
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+
+
+def _is_large(source: Source, limit: int | None) -> bool:
+    if limit is not None and limit <= _LARGE:
+        return False
+    rows = expected_rows(source, limit)
+    return rows is not None and rows > _LARGE
