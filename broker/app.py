@@ -15,10 +15,23 @@ _VISIBILITY_TIMEOUT_S = 6 * 3600
 #: Without it a publish on a half-open connection blocks for ever.
 _SOCKET_TIMEOUT_S = 15
 _CONNECT_TIMEOUT_S = 3
+_TRANSPORT_OPTIONS: dict[str, object] = {
+    "global_keyprefix": "reviewmill:",
+    "visibility_timeout": _VISIBILITY_TIMEOUT_S,
+    "unacked_restore_interval": 30,
+    "socket_timeout": _SOCKET_TIMEOUT_S,
+    "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+    "socket_keepalive": True,
+    "health_check_interval": 15,
+    "queue_order_strategy": "priority",
+}
 
 
-def make_app(url: str) -> Celery:
-    """A Celery app on the Redis at `url`, with the two queues `score` and `train` and no result backend."""
+def make_app(url: str, client_name: str | None = None) -> Celery:
+    """A Celery app on the Redis at `url`, with the two queues `score` and `train` and no result backend.
+
+    `client_name` is what its connections are called, for broker.presence.
+    """
     app = Celery("reviewmill", broker=url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -38,19 +51,6 @@ def make_app(url: str) -> Celery:
         broker_connection_retry_on_startup=True,
         # For ever: a Redis that is away for a night is no reason for a worker to go.
         broker_connection_max_retries=None,
-        broker_transport_options=_transport_options(),
+        broker_transport_options={**_TRANSPORT_OPTIONS, "client_name": client_name},
     )
     return app
-
-
-def _transport_options() -> dict[str, object]:
-    return {
-        "global_keyprefix": "reviewmill:",
-        "visibility_timeout": _VISIBILITY_TIMEOUT_S,
-        "unacked_restore_interval": 30,
-        "socket_timeout": _SOCKET_TIMEOUT_S,
-        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
-        "health_check_interval": 15,
-        "queue_order_strategy": "priority",
-    }

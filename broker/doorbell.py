@@ -5,14 +5,10 @@ from typing import Protocol
 
 import structlog
 from celery import Celery
-from kombu.exceptions import InconsistencyError, KombuError
-from redis.exceptions import RedisError
 
 from broker.app import PRIORITIES, QUEUES, TASKS
+from broker.away import AWAY
 from broker.errors import RedisUnreachable
-
-#: What kombu and the client below it raise where Redis is away, restarts, or was wiped between two commands.
-_AWAY = (KombuError, InconsistencyError, RedisError, OSError)
 
 log = structlog.get_logger()
 
@@ -49,7 +45,7 @@ def ring(app: Celery, rings: Iterable[Ring]) -> int:
                     retry=False,
                 )
                 rung += 1
-    except _AWAY as error:
+    except AWAY as error:
         log.warning("redis is away; the sweep will ring", action="ring_failed", reason=str(error), rung=rung)
     return rung
 
@@ -64,5 +60,5 @@ def is_dry(app: Celery, kind: str, priority: str) -> bool:
             channel = connection.default_channel
             key = channel._q_for_pri(QUEUES[kind], PRIORITIES[priority])
             return not channel.client.llen(key)
-    except _AWAY as error:
+    except AWAY as error:
         raise RedisUnreachable(f"Redis does not answer: {error}") from error

@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 
+from cli.columns import id_option, pair_option, text_option
 from cli.comparison import Side, document, show_comparison
 from cli.follow import follow_job
-from cli.output import json_option, notes, print_json
-from cli.reading import open_reviews, reading_options
+from cli.output import json_option, notes, print_json, tell
+from cli.reading import reading_options
 from cli.stack import running_stack
 from cli.summary import finish, outcome
 from db.agreement import answers_of_both, check_comparable, computing_s, labels_from_examples, trained_on
@@ -21,6 +22,7 @@ from db.tables import READINGS, TRUNCATE
 from producer.checkpoints import find_or_add_model
 from producer.comparison import Compared, compared_of_job, compared_of_source
 from producer.enqueue import Doorway
+from producer.reviews_request import find_text, open_told
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
 
@@ -31,9 +33,9 @@ Models = tuple[RegisteredModel, RegisteredModel]
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--source", metavar="SOURCE", help="Reviews to compare on; see `score` for what a source is.")
-@click.option("--text", metavar="COL", help="Column with the review's text.")
-@click.option("--id", metavar="COL", help="Column with your own id; without it the text makes one.")
-@click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
+@text_option
+@id_option
+@pair_option
 @click.option("--label", metavar="COL", help="Column with the right label, where it is known.")
 @click.option("--long", type=click.Choice(READINGS), help="Texts beyond a model's limit; see `score`.")
 @reading_options
@@ -58,8 +60,9 @@ def command(
     """
     reading = {"encoding": encoding, "delimiter": delimiter, "long": long, "limit": limit}
     _check_options(source, job, {**columns, **reading})
-    reviews = None if source is None else open_reviews(source, encoding=encoding, delimiter=delimiter)
+    reviews = None if source is None else open_told(source, encoding=encoding, delimiter=delimiter, tell=tell)
     if reviews is not None:
+        columns["text"] = find_text(reviews, columns.pop("text"), columns.values(), tell)
         check_columns(reviews, Columns(**columns))
     database = open_database()
     models = find_or_add_model(database, first), find_or_add_model(database, second)
@@ -70,8 +73,9 @@ def command(
         with notes.status("Reading reviews"):
             settings = ProducerSettings()
             read = Columns(**columns, problem_type=models[0].problem_type)
-            possible, reading = _possible(models[0]), long or TRUNCATE
-            compared = compared_of_source(database, reviews, read, possible, settings, limit, reading)
+            compared = compared_of_source(
+                database, reviews, read, _possible(models[0]), settings, limit, long or TRUNCATE
+            )
     jobs = _score(database, compared, models, (first, second))
     if jobs[-1].state != "done":
         return finish(database, jobs[-1], as_json)
@@ -82,9 +86,7 @@ def command(
 def _check_options(source: str | None, job: int | None, reading: dict[str, Any]) -> None:
     given = [f"--{name}" for name, value in reading.items() if value is not None]
     if (source is None) == (job is None):
-        raise click.UsageError("give the reviews to compare on: either --source SOURCE --text COL, or --job ID")
-    if source is not None and "--text" not in given:
-        raise click.UsageError("--source needs --text COL, the column with the review's text")
+        raise click.UsageError("give the reviews to compare on: either --source SOURCE, or --job ID")
     if job is not None and given:
         raise click.UsageError(f"{given[0]} goes with --source; a job's reviews are taken as it read them")
 

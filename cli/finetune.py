@@ -7,19 +7,21 @@ from typing import Any
 import click
 from celery import Celery
 
+from cli.columns import max_failures_option, pair_option, text_option
 from cli.distillation import distillation_options
 from cli.notify import notify_option
 from cli.on_done import check_on_done, on_done_option
-from cli.output import json_option, notes
-from cli.reading import open_reviews, reading_options
+from cli.output import json_option, notes, tell
+from cli.reading import reading_options
 from cli.run_job import run_job
 from cli.training_check import show_training_check
+from db.database import Database
 from db.schema import open_database
 from producer.checkpoints import DEFAULT_BASE
 from producer.enqueue import Doorway, TrainingPlan
 from producer.settings import ProducerSettings
 from producer.training_options import CLASS_WEIGHTS, HIGHEST_RANK, METRICS
-from producer.training_request import TrainingRequest, check_name, prepare_training
+from producer.training_request import Training, TrainingRequest, check_name, find_training
 
 #: Options that are said as the plan keeps them; of the others the request makes what the plan keeps.
 _OF_THE_PLAN = {field.name for field in fields(TrainingPlan)} - {"validation_share", "test_share", "patience"}
@@ -31,17 +33,17 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 
 
 @click.command("finetune")
-@click.argument("named", metavar="SOURCE...", nargs=-1, required=True)
-@click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@text_option
 @click.option(
     "--label",
     "labels",
     multiple=True,
     metavar="COL",
-    help="Column with the right label; needed without a --teacher. With --multi-label given several times: columns of "
-    "0 and 1, one a label.",
+    help="Column with the right label; with --multi-label given several times: columns of 0 and 1, one a label.  "
+    "[default: the obvious one, or none with a --teacher]",
 )
-@click.option("--pair", metavar="COL", help="Column with a second text.")
+@pair_option
 @click.option("--multi-label", is_flag=True, help="A text may have several labels; in one column, '|' is between them.")
 @click.option("--regression", is_flag=True, help="The label is a number, and the model tells one.")
 @click.option("--name", required=True, callback=_check_name, help="Name of the model in the registry.")
@@ -118,32 +120,32 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @reading_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
+@max_failures_option
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @notify_option
 @on_done_option
 @json_option
-def command(
-    no_wait: bool,
-    notify: str | None,
-    on_done: str | None,
-    as_json: bool,
-    **said: Any,
-) -> int:
+def command(no_wait: bool, on_done: str | None, as_json: bool, **options: Any) -> int:
     """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is).
 
     With a --teacher the reviews need no labels.
     """
     check_on_done(on_done, no_wait)
-    plan = TrainingPlan(**{name: said.pop(name) for name in _OF_THE_PLAN})
-    asked = TrainingRequest(plan=plan, **said)
     database = open_database()
+    asked = request(database, **options)
     # All is read and checked before anything is started.
     with notes.status("Reading reviews"):
         doorway = Doorway(database, None, ProducerSettings())
-        job = prepare_training(doorway, asked)
+        job = asked.prepare(doorway)
     show_training_check(job.params, sys.stderr)
 
     def enqueue(app: Celery | None) -> int:
-        return replace(doorway, app=app).enqueue(replace(job, notify=notify))
+        return replace(doorway, app=app).enqueue(job)
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json, on_done=on_done)
+
+
+def request(database: Database, **options: Any) -> Training:
+    """What the command's options ask for. Raises what the rooms say of what is not there or does not go together."""
+    plan = TrainingPlan(**{name: options.pop(name) for name in _OF_THE_PLAN})
+    return find_training(database, TrainingRequest(plan=plan, **options), tell)

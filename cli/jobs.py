@@ -72,10 +72,14 @@ def show_command(job_id: int, as_json: bool) -> None:
         readings = _readings(connection, job)
         notifications = notifications_of(connection, job_id)
     if as_json:
-        details = {"chunk_states": states, "troubles": [asdict(one) for one in trouble], "failures": failures}
-        details["precisions"] = [asdict(one) for one in precisions]
-        details["readings"] = readings
-        details["notifications"] = [notification_as_json(one) for one in notifications]
+        details = {
+            "chunk_states": states,
+            "troubles": [asdict(one) for one in trouble],
+            "failures": failures,
+            "precisions": [asdict(one) for one in precisions],
+            "readings": readings,
+            "notifications": [notification_as_json(one) for one in notifications],
+        }
         print_json({**asdict(job), **measures, **details, "advice": what_to_do})
         return
     facts = asdict(job)

@@ -15,6 +15,7 @@ import click
 COMMANDS = {
     "demo": ("cli.demo", "Fine-tune on real reviews and score 2,000 more: a tour in a few minutes."),
     "score": ("cli.score", "Score every review of a source."),
+    "estimate": ("cli.estimate", "Tell what scoring a source would come to."),
     "finetune": ("cli.finetune", "Fine-tune a classifier on labelled reviews."),
     "jobs": ("cli.jobs", "List, show, watch, cancel and retry jobs."),
     "results": ("cli.results", "Ask for predictions."),

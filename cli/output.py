@@ -19,6 +19,11 @@ answers = Console(highlight=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 
+def tell(words: str) -> None:
+    """Say a line to the person, as it is, on standard error."""
+    notes.print(words, markup=False, soft_wrap=True)
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document; times in ISO form with their zone."""
     click.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))

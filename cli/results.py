@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import click
 
 from cli.output import notes, one_line, print_table, to_json, written_whole
+from db.kept import read_condition
 from db.registry import find_model
 from db.results import Result, ResultFilter, find_results
 from db.schema import open_database
@@ -29,6 +30,13 @@ _TABLE_ROWS = 20
 @click.option("--max-probability", type=_PROBABILITY, metavar="P", help="Highest probability of the label given.")
 @click.option("--uncertain", type=click.IntRange(min=1), metavar="N", help="The N least certain, least first.")
 @click.option("--since", type=click.DateTime(), metavar="T", help="Scored at or after this local time.")
+@click.option(
+    "--where",
+    multiple=True,
+    callback=lambda _context, _option, written: tuple(map(read_condition, written)),
+    metavar="COND",
+    help="Only reviews with COL=VALUE, in a column kept with `score --keep`; also !=, <, <=, > and >=. Repeatable.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "jsonl", "json"]), default="table")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -71,7 +79,8 @@ def _write_csv(results: Iterable[Result], file: TextIO) -> None:
         document = _document(one)
         if number == 0:
             writer.writerow(document)
-        document["probabilities"] = to_json(document["probabilities"])
+        for name in ("probabilities", "metadata"):
+            document[name] = None if document[name] is None else to_json(document[name])
         writer.writerow(document.values())
 
 

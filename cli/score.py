@@ -1,26 +1,36 @@
 """`reviewmill score`: a source of reviews in, predictions in SQL out."""
 
+from dataclasses import fields
+from typing import Any
+
 import click
 from celery import Celery
 
+from cli.columns import columns_options, max_failures_option
+from cli.estimate import make_estimate, show_estimate
 from cli.notify import notify_option
 from cli.on_done import check_on_done, on_done_option
-from cli.output import json_option, notes
-from cli.reading import open_reviews, reading_options
+from cli.output import json_option, notes, tell
+from cli.reading import reading_options
 from cli.run_job import run_job
+from db.database import Database
 from db.schema import open_database
 from db.tables import PRECISIONS, PRIORITIES, READINGS, TRUNCATE
-from producer.checkpoints import find_or_add_model
 from producer.enqueue import Doorway
-from producer.rows import Columns, check_columns
+from producer.estimate import expected_rows
+from producer.reviews_request import ReviewsRequest
+from producer.scoring_request import Scoring, ScoringOptions, find_scoring
 from producer.settings import ProducerSettings
+
+#: Rows from which a person is told first what they are about to start.
+_LARGE = 1_000_000
+_OF_THE_REVIEWS = {field.name for field in fields(ReviewsRequest)}
 
 
 @click.command("score")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
-@click.option("--id", "id_", metavar="COL", help="Column with your own id; without it the text makes one.")
-@click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
+@columns_options
+@click.option("--source", "name", metavar="NAME", help="Store the reviews under this name.  [default: SOURCE's own]")
 @click.option("--model", metavar="M", help="NAME, NAME@VERSION, NAME@ALIAS, a hub id or a directory.")
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
 @click.option(
@@ -37,27 +47,12 @@ from producer.settings import ProducerSettings
 )
 @reading_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
+@max_failures_option
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @notify_option
 @on_done_option
 @json_option
-def command(
-    sources: tuple[str, ...],
-    text: str,
-    id_: str | None,
-    pair: str | None,
-    model: str | None,
-    priority: str,
-    precision: str | None,
-    long: str,
-    encoding: str | None,
-    delimiter: str | None,
-    limit: int | None,
-    no_wait: bool,
-    notify: str | None,
-    on_done: str | None,
-    as_json: bool,
-) -> int:
+def command(no_wait: bool, on_done: str | None, as_json: bool, **options: Any) -> int:
     """Score every review of a source.
 
     A SOURCE is a .csv, .tsv, .jsonl or .parquet file or URL (https, s3, gs), compressed or not, a directory or 'glob*'
@@ -65,26 +60,30 @@ def command(
     demo:rotten_tomatoes[:test]. Several are read one after the other.
     """
     check_on_done(on_done, no_wait)
-    columns = Columns(text=text, id=id_, pair=pair)
-    reviews = open_reviews(*sources, encoding=encoding, delimiter=delimiter)
-    check_columns(reviews, columns)
     database = open_database()
     # Before any stack starts: a model that is not there costs no waiting.
-    chosen = find_or_add_model(database, model)
+    asked = request(database, **options)
+    if _is_large(asked):
+        limit = asked.options.limit
+        show_estimate(make_estimate(database, asked.source, asked.columns, asked.model, limit=limit), notes)
 
     def enqueue(app: Celery | None) -> int:
         with notes.status("Reading reviews"):
             doorway = Doorway(database, app, ProducerSettings())
-            return doorway.enqueue_scoring(
-                reviews,
-                columns,
-                chosen,
-                asked=model,
-                priority=priority,
-                precision=precision,
-                long=long,
-                limit=limit,
-                notify=notify,
-            )
+            return doorway.enqueue(asked.prepare(doorway))
 
     return run_job(database, enqueue, no_wait=no_wait, as_json=as_json, on_done=on_done)
+
+
+def request(database: Database, **options: Any) -> Scoring:
+    """What the command's options ask for. Raises what the rooms say of what is not there."""
+    reviews = ReviewsRequest(**{name: options.pop(name) for name in _OF_THE_REVIEWS})
+    return find_scoring(database, reviews, ScoringOptions(**options), tell)
+
+
+def _is_large(asked: Scoring) -> bool:
+    limit = asked.options.limit
+    if limit is not None and limit <= _LARGE:
+        return False
+    rows = expected_rows(asked.source, limit)
+    return rows is not None and rows > _LARGE

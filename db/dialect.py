@@ -1,19 +1,26 @@
 """The few places where SQLite and PostgreSQL must be spoken to differently."""
 
 import json
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Float,
+    Numeric,
     Select,
     String,
     UnaryExpression,
+    case,
     cast,
+    collate,
     func,
     literal,
+    not_,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,6 +29,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import custom_op
 
 from db.tables import Base, Chunk
+
+#: A number as JSON writes it, for Python and PostgreSQL; of no power that PostgreSQL could not hold.
+_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?"
 
 
 def insert(connection: Connection, table: type[Base]) -> Any:
@@ -68,3 +78,40 @@ def review_ids_of_job(connection: Connection, job_id: int) -> Select[Any]:
         .join(each, literal(True))
         .where(Chunk.job_id == job_id)
     )
+
+
+def json_text(connection: Connection, column: InstrumentedAttribute[Any], name: str) -> ColumnElement[Any]:
+    """What stands under a name in a column of JSON objects, as text; NULL where nothing does."""
+    if connection.dialect.name == "postgresql":
+        return cast(column, JSONB)[name].astext
+    # By name rather than by path, in which a name with a quote could not be written.
+    each = func.json_each(column).table_valued("key", "value", "type")
+    is_word = each.c.type.in_(("true", "false"))
+    text = case((is_word, each.c.type), else_=cast(each.c.value, String))
+    return select(text).where(each.c.key == name).scalar_subquery()
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is written as a number is in JSON; `to_number` goes by the same."""
+    return re.fullmatch(_NUMBER, text, re.ASCII) is not None
+
+
+def to_number(connection: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The number that a text is; NULL for one that is none."""
+    if connection.dialect.name == "postgresql":
+        return case((text.regexp_match(f"^{_NUMBER}$"), cast(text, Numeric)))
+    is_json = func.json_valid(text) == 1
+    # Only CASE promises that what comes after is not looked at before.
+    return case((not_(is_json), None), (func.json_type(text).in_(("integer", "real")), cast(text, Float)))
+
+
+def number(connection: Connection, text: str) -> ColumnElement[Any]:
+    """A number that is written like one, to be compared with `to_number`."""
+    if connection.dialect.name == "postgresql":
+        return literal(Decimal(text), Numeric())
+    return literal(float(text), Float())
+
+
+def bytewise(connection: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The text, to be put in order by its code points rather than as a language does."""
+    return collate(text, "C") if connection.dialect.name == "postgresql" else text

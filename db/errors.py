@@ -41,6 +41,14 @@ class UnknownLabel(DatabaseError):
     """A filter names a label that the model does not give."""
 
 
+class UnknownColumn(DatabaseError):
+    """A filter names a column that no job keeps."""
+
+
+class BadCondition(DatabaseError):
+    """That is no condition on a column."""
+
+
 class CheckpointError(DatabaseError):
     """A directory is not a checkpoint that can be registered."""
 

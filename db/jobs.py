@@ -1,10 +1,10 @@
 """Jobs: made whole or not at all, followed, and settled when their last chunk ends."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, String, and_, case, cast, func, insert, or_, select, update
 
@@ -15,6 +15,8 @@ from db.tables import Chunk, Example, Failure, Job, Model, Notification
 
 #: Rows of one INSERT: enough to be fast, few enough to keep memory flat.
 _INSERT_ROWS = 5_000
+#: Review ids of one INSERT of chunks, likewise: as numbers and as their JSON they take some 50 bytes each.
+_INSERT_IDS = 100_000
 FINAL_STATES = ("done", "failed", "cancelled")
 
 
@@ -24,6 +26,13 @@ class RejectedRow(NamedTuple):
     row: int
     external_id: str | None
     reason: str
+
+
+class RejectedRows(Protocol):
+    """Rows that were refused, however many: they are counted, and read once."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[RejectedRow]: ...
 
 
 class LabelledReview(NamedTuple):
@@ -36,14 +45,17 @@ class LabelledReview(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """Everything a job starts with. `chunks` are lists of review ids in source order; `notify` is told of its end."""
+    """Everything a job starts with.
+
+    `chunks` are runs of review ids in source order, cut as late as they are read; `notify` is told of its end.
+    """
 
     kind: str
     params: dict[str, Any]
     chunks: Sequence[Sequence[int]]
     model_id: int | None = None
     priority: str = "normal"
-    rejected: Sequence[RejectedRow] = ()
+    rejected: RejectedRows = ()
     examples: Sequence[LabelledReview] = field(default=())
     notify: str | None = None
 
@@ -81,12 +93,13 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     All in the caller's one transaction, so that no reader ever sees half a job. A job whose every
     row was refused has no chunks and is done at once.
     """
+    sizes = [len(ids) for ids in new.chunks]
     values = {
         "kind": new.kind,
         "model_id": new.model_id,
         "params": new.params,
         "priority": new.priority,
-        "total": sum(len(ids) for ids in new.chunks) + len(new.rejected),
+        "total": sum(sizes) + len(new.rejected),
         "rejected": len(new.rejected),
     }
     job_id = connection.scalar(insert(Job).values(values).returning(Job.id))
@@ -95,7 +108,7 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
         {"job_id": job_id, "position": position, "size": len(ids), "review_ids": list(ids)}
         for position, ids in enumerate(new.chunks)
     )
-    _insert_many(connection, Chunk, chunks)
+    _insert_many(connection, Chunk, chunks, rows_at_once=max(1, _INSERT_IDS // max([1, *sizes])))
     _insert_many(connection, Failure, ({"job_id": job_id, "stage": "read", **row._asdict()} for row in new.rejected))
     _insert_many(connection, Example, ({"job_id": job_id, **example._asdict()} for example in new.examples))
     if new.notify is not None:
@@ -240,7 +253,9 @@ def _of_chunks(total: Any) -> Any:
     return select(func.coalesce(total, 0)).where(Chunk.job_id == Job.id).correlate(Job).scalar_subquery()
 
 
-def _insert_many(connection: Connection, table: type, rows: Iterable[dict[str, Any]]) -> None:
+def _insert_many(
+    connection: Connection, table: type, rows: Iterable[dict[str, Any]], rows_at_once: int = _INSERT_ROWS
+) -> None:
     rows = iter(rows)
-    while batch := list(islice(rows, _INSERT_ROWS)):
+    while batch := list(islice(rows, rows_at_once)):
         connection.execute(insert(table), batch)

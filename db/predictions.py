@@ -94,6 +94,19 @@ def known_verdicts(
     return known
 
 
+def scored_texts(connection: Connection, model_id: int, text_hashes: Sequence[str]) -> set[str]:
+    """Which of these texts, by hash, the model has scored, in whatever precision."""
+    found = connection.scalars(
+        select(Review.text_hash)
+        .join(Prediction, Prediction.review_id == Review.id)
+        .where(
+            is_one_of(connection, Review.text_hash, text_hashes),
+            sought_by_other_means(connection, Prediction.model_id) == model_id,
+        )
+    )
+    return set(found)
+
+
 def store_predictions(connection: Connection, model_id: int, scored: Iterable[Scored]) -> None:
     """Upsert one prediction a review id. In order of id, so that two such transactions cannot deadlock.
 

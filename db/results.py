@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from db.dialect import review_ids_of_job
 from db.errors import UnknownJob, UnknownLabel
+from db.kept import Condition, check_kept, satisfies
 from db.registry import get_model
 from db.tables import Failure, Job, Model, Prediction, Review
 
@@ -19,7 +20,8 @@ class ResultFilter:
     """Which predictions are wanted; every field narrows.
 
     `min_probability` and `max_probability` bound the score of the label given. `uncertain` asks for
-    the reviews whose answer is closest to tipping over, that many of them, closest first.
+    the reviews whose answer is closest to tipping over, that many of them, closest first. `where` are conditions on the
+    columns that are kept beside the reviews.
     """
 
     job_id: int | None = None
@@ -30,11 +32,12 @@ class ResultFilter:
     since: datetime | None = None
     uncertain: int | None = None
     limit: int | None = None
+    where: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One prediction with its review."""
+    """One prediction with its review, and the columns that are kept beside that, if any are."""
 
     review_id: int
     source: str
@@ -52,13 +55,15 @@ class Result:
     scored_at: datetime
     text: str
     text_pair: str | None
+    metadata: dict[str, Any] | None
 
 
 def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
-    """The predictions that pass, streamed. Raises UnknownJob and UnknownLabel."""
+    """The predictions that pass, streamed. Raises UnknownJob, UnknownLabel and UnknownColumn."""
     model_id = _model_of_job(connection, wanted.job_id) if wanted.job_id is not None else wanted.model_id
     if wanted.label is not None:
         _check_label(connection, wanted.label, model_id)
+    check_kept(connection, wanted.where)
     statement = _narrowed(_all_results(), connection, wanted, model_id)
     found = connection.execution_options(yield_per=1_000).execute(statement)
     return (Result(*row) for row in found)
@@ -119,6 +124,7 @@ def _all_results() -> Select[Any]:
             Prediction.scored_at,
             Review.text,
             Review.text_pair,
+            Review.extra,
         )
         .join(Review, Review.id == Prediction.review_id)
         .join(Model, Model.id == Prediction.model_id)
@@ -128,7 +134,7 @@ def _all_results() -> Select[Any]:
 def _narrowed(
     statement: Select[Any], connection: Connection, wanted: ResultFilter, model_id: int | None
 ) -> Select[Any]:
-    conditions = []
+    conditions = [satisfies(connection, condition) for condition in wanted.where]
     if model_id is not None:
         conditions.append(Prediction.model_id == model_id)
     if wanted.job_id is not None:

@@ -1,30 +1,40 @@
 """Reviewmill for Python programs: `from producer import Client`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike, fspath
 from types import TracebackType
 from typing import Literal, Self, get_args
 
+import structlog
+
 from db.jobs import job_status
 from db.results import Result, unscored_texts
-from db.tables import PRECISIONS, PRIORITIES
+from db.tables import PRECISIONS, PRIORITIES, READINGS
 from producer.checkpoints import find_or_add_model
 from producer.enqueue import TrainingPlan
 from producer.errors import OptionError
+from producer.failure_limit import read_failure_limit
 from producer.job import Job
 from producer.notify import check_notify
+from producer.reviews_request import ReviewsRequest, find_reviews
 from producer.rows import Columns
+from producer.scoring_request import Scoring, ScoringOptions
 from producer.session import Session
-from producer.sources import open_source
-from producer.sources.base import Source
+from producer.sources import Source
 from producer.sources.texts import PAIR, TEXT, TextsSource
-from producer.training_request import TrainingRequest, prepare_training
+from producer.training_request import TrainingRequest, find_training
 
 Priority = Literal["high", "normal", "low"]
 Precision = Literal["auto", "int8", "bfloat16", "float32"]
+Reading = Literal["truncate", "head-tail", "window"]
 assert get_args(Priority) == PRIORITIES
 assert get_args(Precision) == PRECISIONS
+assert get_args(Reading) == READINGS
+#: One source, or several.
+Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +82,55 @@ class Client:
 
     def score(
         self,
-        source: str | PathLike[str],
+        source: Sources,
         *,
         text: str,
         id: str | None = None,  # noqa: A002 (as the option is called)
         pair: str | None = None,
+        keep: Sequence[str] = (),
+        name: str | None = None,
         model: str | None = None,
         priority: Priority = "normal",
         precision: Precision | None = None,
+        long: Reading = "truncate",
+        encoding: str | None = None,
+        delimiter: str | None = None,
         limit: int | None = None,
+        max_failures: int | str | None = None,
         notify: str | None = None,
     ) -> Job:
         """Enqueue the scoring of every row of a source, and return the job at once.
 
-        `source` is what `reviewmill score` takes: a file's path, or a demo set. `text`, `id` and `pair` name columns;
-        without an id the text makes one. `model` is NAME, NAME@VERSION, NAME@ALIAS, a directory or a hub id, None the
-        hub's default. `precision` None leaves it to the workers' settings. `limit` is the most rows read. `notify` is a
-        URL that is told of the job's end.
+        `source` is what `reviewmill score` takes, such as a file's path, or several that are read one after the other;
+        `name` is what the reviews are stored under, None for the source's own. `text`, `id`, `pair` and `keep` name
+        columns; without an id the text makes one. `model` is NAME, NAME@VERSION, NAME@ALIAS, a directory or a hub id,
+        None the hub's default. `precision` None leaves it to the workers' settings. `long` says how texts beyond the
+        model's limit are read. `limit` is the most rows read, `max_failures` the most that may be bad: a number, or a
+        share such as "2.5%". `notify` is a URL that is told of the job's end.
 
-        Reading takes as long as the source is large. Raises SourceError, ColumnError, ModelError, UnknownModel,
-        CheckpointError, OptionError, NotifyError and RedisUnreachable.
+        Reading takes as long as the source is large. Raises SourceError, ColumnError, TooManyFailures, ModelError,
+        UnknownModel, CheckpointError, OptionError, LimitError, NotifyError and RedisUnreachable.
         """
-        _check_limit(limit)
-        reviews, columns = open_source(fspath(source)), Columns(text=text, id=id, pair=pair)
-        return self._score(reviews, columns, model, priority, precision, limit=limit, notify=notify)
+        asked = ReviewsRequest(
+            sources=_specs(source),
+            text=text,
+            id=id,
+            pair=pair,
+            keep=keep,
+            name=name,
+            encoding=encoding,
+            delimiter=delimiter,
+        )
+        options = ScoringOptions(
+            model=model,
+            priority=priority,
+            precision=precision,
+            long=long,
+            limit=limit,
+            max_failures=None if max_failures is None else read_failure_limit(str(max_failures)),
+            notify=notify,
+        )
+        return self._score(*find_reviews(asked, _log), options)
 
     def score_texts(
         self,
@@ -122,14 +157,14 @@ class Client:
         reviews = TextsSource(source, texts, pairs)
         columns = Columns(text=TEXT, pair=None if pairs is None else PAIR)
         with self._session.stack():
-            job = self._score(reviews, columns, model, priority, precision)
+            job = self._score(reviews, columns, ScoringOptions(model=model, priority=priority, precision=precision))
             job.wait(timeout)
         seconds: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
         return self._answers(job, list(zip(texts, seconds, strict=True)))
 
     def finetune(
         self,
-        source: str | PathLike[str],
+        source: Sources,
         *,
         text: str,
         name: str,
@@ -160,7 +195,10 @@ class Client:
         early_stopping: Literal["loss", "accuracy", "macro_f1", "mae"] | None = None,
         patience: int | None = None,
         seed: int = 0,
+        encoding: str | None = None,
+        delimiter: str | None = None,
         limit: int | None = None,
+        max_failures: int | str | None = None,
         notify: str | None = None,
     ) -> Job:
         """Enqueue the fine-tuning of a new version of the model `name`, and return the job at once.
@@ -191,7 +229,7 @@ class Client:
             early_stopping=early_stopping,
         )
         asked = TrainingRequest(
-            source=fspath(source),
+            sources=_specs(source),
             text=text,
             plan=plan,
             labels=(label,) if isinstance(label, str) else tuple(label),
@@ -207,40 +245,26 @@ class Client:
             validation_split=validation_split,
             test_split=test_split,
             patience=patience,
+            encoding=encoding,
+            delimiter=delimiter,
             limit=limit,
+            max_failures=None if max_failures is None else read_failure_limit(str(max_failures)),
+            notify=check_notify(notify, self._session.settings),
         )
-        told = check_notify(notify, self._session.settings)
         doorway = self._session.doorway()
-        job = replace(prepare_training(doorway, asked), notify=told)
-        return Job(doorway.enqueue(job), self._session)
+        training = find_training(self._session.database, asked, _log)
+        return Job(doorway.enqueue(training.prepare(doorway)), self._session)
 
-    def _score(
-        self,
-        reviews: Source,
-        columns: Columns,
-        model: str | None,
-        priority: str,
-        precision: str | None,
-        *,
-        limit: int | None = None,
-        notify: str | None = None,
-    ) -> Job:
-        _check_one_of("priority", priority, PRIORITIES)
-        _check_one_of("precision", precision, (None, *PRECISIONS))
-        told = check_notify(notify, self._session.settings)
+    def _score(self, reviews: Source, columns: Columns, options: ScoringOptions) -> Job:
+        _check_one_of("priority", options.priority, PRIORITIES)
+        _check_one_of("precision", options.precision, (None, *PRECISIONS))
+        _check_one_of("long", options.long, READINGS)
+        _check_limit(options.limit)
+        check_notify(options.notify, self._session.settings)
         doorway = self._session.doorway()
-        chosen = find_or_add_model(self._session.database, model)
-        job_id = doorway.enqueue_scoring(
-            reviews,
-            columns,
-            chosen,
-            asked=model,
-            priority=priority,
-            precision=precision,
-            limit=limit,
-            notify=told,
-        )
-        return Job(job_id, self._session)
+        model = find_or_add_model(self._session.database, options.model)
+        scoring = Scoring(reviews, columns, model, options)
+        return Job(doorway.enqueue(scoring.prepare(doorway)), self._session)
 
     def _answers(self, job: Job, texts: Sequence[tuple[str, str | None]]) -> list[Result | Unscored]:
         """What became of each text of a job that is done."""
@@ -254,6 +278,14 @@ class Client:
             return scored.get((text, pair)) or Unscored(text, failed[text, pair])
 
         return [answer(row, *both) for row, both in enumerate(texts, start=1)]
+
+
+def _specs(source: Sources) -> list[str]:
+    return [fspath(source)] if isinstance(source, str | PathLike) else [fspath(one) for one in source]
+
+
+def _log(words: str) -> None:
+    log.info(words, action="source_guessed")
 
 
 def _check_one_of(name: str, value: str | None, allowed: Sequence[str | None]) -> None:

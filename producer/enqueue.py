@@ -1,7 +1,7 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -10,6 +10,7 @@ from celery import Celery
 from broker.doorbell import ring
 from db.database import Database
 from db.jobs import NewJob, create_job
+from db.kept import KEPT_COLUMNS
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
@@ -18,6 +19,7 @@ from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
 from producer.distillation import Distillation, student_labels
 from producer.errors import TeacherError
+from producer.failure_limit import FailureLimit
 from producer.head import head_labels
 from producer.intake import Intake, take_in
 from producer.layers import check_layers
@@ -81,7 +83,11 @@ class Doorway:
     app: Celery | None
     settings: ProducerSettings
 
-    def enqueue_scoring(
+    def enqueue_scoring(self, source: Source, columns: Columns, model: RegisteredModel, **options: Any) -> int:
+        """Enqueue the scoring of a source and return the job's id. Options and errors are those of preparing it."""
+        return self.enqueue(self.prepare_scoring(source, columns, model, **options))
+
+    def prepare_scoring(
         self,
         source: Source,
         columns: Columns,
@@ -92,46 +98,29 @@ class Doorway:
         precision: str | None = None,
         long: str = TRUNCATE,
         limit: int | None = None,
+        max_failures: FailureLimit | None = None,
         notify: str | None = None,
-    ) -> int:
-        """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
+    ) -> NewJob:
+        """Read a source to be scored; the job is not there before it is enqueued. Raises as `take_in` does.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
         worker decides. `long`, one of READINGS, is how texts beyond the model's limit are read. `notify` is told of the
         job's end; see `check_notify`.
         """
-        intake = take_in(self.database, source, columns, self.settings, limit)
+        intake = take_in(self.database, source, columns, self.settings, limit, max_failures)
         params = {"source": source.name, **named_columns(columns), "long": long}
         if precision is not None:
             params["precision"] = precision
-        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority, notify=notify)
+        return replace(self._scoring(intake, params, model, asked), priority=priority, notify=notify)
 
     def enqueue_taken(
-        self,
-        intake: Intake,
-        params: Mapping[str, Any],
-        model: RegisteredModel,
-        *,
-        asked: str | None = None,
-        priority: str = "normal",
-        notify: str | None = None,
+        self, intake: Intake, params: Mapping[str, Any], model: RegisteredModel, *, asked: str | None = None
     ) -> int:
         """Enqueue the scoring of reviews that were taken in before, and return the job's id.
 
         The job is done by this version, wherever an alias that it was `asked` by moves meanwhile.
         """
-        reference = {"model": model.reference} | ({"model_as_asked": asked} if asked is not None else {})
-        return self.enqueue(
-            NewJob(
-                kind="score",
-                params={**params, **reference},
-                chunks=intake.chunks(self.settings.chunk_size),
-                model_id=model.id,
-                priority=priority,
-                rejected=intake.rejected,
-                notify=notify,
-            )
-        )
+        return self.enqueue(self._scoring(intake, params, model, asked))
 
     def enqueue_finetuning(
         self,
@@ -154,6 +143,7 @@ class Doorway:
         *,
         distillation: Distillation | None = None,
         limit: int | None = None,
+        max_failures: FailureLimit | None = None,
     ) -> NewJob:
         """Read and check everything for the fine-tuning of a base; the job is not there before it is enqueued.
 
@@ -171,7 +161,7 @@ class Doorway:
         )
         check_layers(base, plan.layers)
         shares = {"test": plan.test_share, "validation": plan.validation_share}
-        data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit)
+        data = read_training_set(self.database, sources, columns, self.settings, shares, plan.seed, limit, max_failures)
         labels = _labels(data.labels, base, columns, plan, distillation)
         for split, texts in data.splits.items():
             refuse_strangers(texts, columns, labels, split)
@@ -207,6 +197,16 @@ class Doorway:
         self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
         return job_id
 
+    def _scoring(self, intake: Intake, params: Mapping[str, Any], model: RegisteredModel, asked: str | None) -> NewJob:
+        reference = {"model": model.reference} | ({"model_as_asked": asked} if asked is not None else {})
+        return NewJob(
+            kind="score",
+            params={**params, **reference},
+            chunks=intake.chunks(self.settings.chunk_size),
+            model_id=model.id,
+            rejected=intake.rejected,
+        )
+
     def _ring(self, rings: Sequence[Ring]) -> None:
         if self.app is not None:
             ring(self.app, rings)
@@ -226,4 +226,5 @@ def named_columns(columns: Columns) -> dict[str, Any]:
     """The columns that were read, as a job keeps them."""
     named = {name: getattr(columns, name) for name in ("text", "id", "pair", "label")}
     told: dict[str, Any] = {f"{name}_column": column for name, column in named.items() if column is not None}
-    return told | ({"indicator_columns": list(columns.indicators)} if columns.indicators else {})
+    several = {"indicator_columns": columns.indicators, KEPT_COLUMNS: columns.keep}
+    return told | {name: list(found) for name, found in several.items() if found}

@@ -1,8 +1,9 @@
 """What can go wrong in this room. Every message is one line: what was wrong, and what is allowed."""
 
 import difflib
+from collections.abc import Sequence
 
-from db.jobs import JobStatus
+from db.jobs import JobStatus, RejectedRow
 
 #: Enough names to recognise a file by; a line of hundreds would bury the message.
 SHOWN_COLUMNS = 20
@@ -41,9 +42,42 @@ def _suggestion(wanted: str, known: list[str]) -> str:
 def _listing(kind: str, known: list[str]) -> str:
     if not known:
         return f"there are no {kind}s"
-    names = ", ".join(repr(name) for name in known[:SHOWN_COLUMNS])
-    more = len(known) - SHOWN_COLUMNS
-    return f"the {kind}s are {names}" + (f" and {more} more" if more > 0 else "")
+    return f"the {kind}s are {_named(known)}"
+
+
+def _named(columns: Sequence[str]) -> str:
+    names = ", ".join(repr(name) for name in columns[:SHOWN_COLUMNS])
+    more = len(columns) - SHOWN_COLUMNS
+    return names + (f" and {more} more" if more > 0 else "")
+
+
+class GuessError(ProducerError):
+    """A column was not named, and which it is is not obvious."""
+
+    def __init__(self, what: str, instead: str, candidates: Sequence[str], known: list[str]) -> None:
+        found = f"{_named(candidates)} could be" if candidates else "none looks like it"
+        listing = _listing("column", known)
+        super().__init__(f"which column is the {what} is not obvious: {found}; give {instead}; {listing}")
+
+
+class SourceNameError(ProducerError):
+    """Reviews cannot be stored under that name."""
+
+
+class LimitError(ProducerError):
+    """That is no limit on bad rows."""
+
+
+class TooManyFailures(ProducerError):
+    """A source has more bad rows than were allowed; nothing is enqueued."""
+
+    def __init__(self, source: str, failed: int, read: int, allowed: str, first: Sequence[RejectedRow]) -> None:
+        rows = "1 row" if failed == 1 else f"{failed:,} rows"
+        reasons = "; ".join(f"line {row.row}: {row.reason}" for row in first)
+        super().__init__(
+            f"{rows} of the {read:,} read from {source} are bad, and --max-failures allows {allowed}; "
+            f"nothing is enqueued. The first: {reasons}"
+        )
 
 
 class ModelError(ProducerError):

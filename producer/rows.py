@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from db.checkpoint import SINGLE_LABEL
 from producer.errors import ColumnError
+from producer.kept import kept_values
 from producer.labels import label_reader, where_there_is_one
 from producer.sources import Part, PartsSource, Record, Source, Unreadable
-from producer.values import Flaw, RejectedValue, is_blank, kind_of, storable
+from producer.values import Flaw, RejectedValue, is_blank, kind_of, not_longer, storable
 
 #: The longest id kept, in characters; database indexes refuse much longer keys.
 MAX_ID_CHARS = 512
@@ -26,6 +27,7 @@ class Columns:
     Labels stand in the column `label`, or in indicator columns: of 0 and 1, one a label, whose name it bears.
     `problem_type` (see db.checkpoint.PROBLEM_TYPES) says what a label is: one of several that exclude one another,
     any number of them, or a number. With `unlabelled` rows are examples to learn from whether or not they have one.
+    What stands in the columns `keep` is stored beside the review as it is.
     """
 
     text: str
@@ -35,11 +37,13 @@ class Columns:
     indicators: tuple[str, ...] = ()
     problem_type: str = SINGLE_LABEL
     unlabelled: bool = False
+    keep: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Every column that is to be read."""
-        return [name for name in (self.text, self.id, self.pair, self.label, *self.indicators) if name is not None]
+        named = (self.text, self.id, self.pair, self.label, *self.indicators, *self.keep)
+        return [name for name in named if name is not None]
 
     @property
     def has_labels(self) -> bool:
@@ -53,7 +57,10 @@ class Columns:
 
 
 class Row(NamedTuple):
-    """A review fit to store. `row` is the source line, from 1; without an id column the id is the hash."""
+    """A review fit to store. `row` is the source line, from 1; without an id column the id is the hash.
+
+    `extra` holds the values of the columns that are kept, by name; None where none are.
+    """
 
     row: int
     external_id: str
@@ -61,6 +68,7 @@ class Row(NamedTuple):
     pair: str | None
     label: str | None
     text_hash: str
+    extra: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +135,11 @@ def _checked(record: Record, columns: Columns, read_label: _ReadLabel | None, ma
         text = _text(values.get(columns.text), "text", max_chars)
         pair = None if columns.pair is None else _text(values.get(columns.pair), "pair", max_chars)
         label = None if read_label is None else read_label(values)
+        extra = kept_values(values, columns.keep, max_chars) if columns.keep else None
     except RejectedValue as rejected:
         return BadRow(record.row, external_id, _placed(record, str(rejected)), rejected.flaw)
     digest = text_hash(text, pair)
-    return Row(record.row, digest if external_id is None else external_id, text, pair, label, digest)
+    return Row(record.row, digest if external_id is None else external_id, text, pair, label, digest, extra)
 
 
 def _placed(record: Record | Unreadable, reason: str) -> str:
@@ -143,9 +152,7 @@ def _text(value: object, what: str, max_chars: int) -> str:
         raise RejectedValue(f"no {what}", Flaw.EMPTY)
     if not isinstance(value, str):
         raise RejectedValue(f"the {what} is {kind_of(value)}, not text", Flaw.WRONG)
-    if len(value) > max_chars:
-        limit = f"REVIEWMILL_MAX_REVIEW_CHARS allows {max_chars:,}"
-        raise RejectedValue(f"the {what} has {len(value):,} characters; {limit}")
+    not_longer(value, what, max_chars)
     if value.isspace():
         raise RejectedValue(f"the {what} is only white space", Flaw.EMPTY)
     return storable(value, what)

@@ -89,7 +89,7 @@ def refuse_nothing(texts: Sequence[LabelledText], intake: Intake, split: str) ->
         return
     if intake.labels:
         raise ExampleError(f"no text of {intake.source} is left for {split}: all stand in another split, or are ties")
-    first = intake.rejected[0]
+    first = next(iter(intake.rejected))
     raise ExampleError(f"{intake.source} has no row for {split}; the first, on line {first.row}: {first.reason}")
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from db.database import Database
 from db.jobs import NewJob
-from producer.checkpoints import DEFAULT_BASE, find_base, find_or_add_model
+from producer.checkpoints import DEFAULT_BASE, BaseCheckpoint, find_base, find_or_add_model
 from producer.distillation import (
     DEFAULT_LABEL_WEIGHT,
     DEFAULT_TEMPERATURE,
@@ -16,8 +16,9 @@ from producer.distillation import (
 )
 from producer.enqueue import Doorway, TrainingPlan
 from producer.errors import OptionError
+from producer.failure_limit import FailureLimit
+from producer.reviews_request import Tell, find_label, find_text, open_told
 from producer.rows import Columns, check_columns
-from producer.sources import open_source
 from producer.training_options import METRICS, check_numbers
 from producer.training_set import TrainingSources
 
@@ -29,14 +30,14 @@ _SHARE = 0.1
 class TrainingRequest:
     """A fine-tuning in a person's words; None where nothing was said.
 
-    `labels` are the columns with labels. A split comes from a source of its own or is a share of `source`, 0 to 1; what
-    the plan says of shares and patience gives way to what is said here. The rest is as in Columns, TrainingPlan and
-    Distillation.
+    `labels` are the columns with labels. A split comes from a source of its own or is a share of the `sources`, 0 to 1;
+    what the plan says of shares and patience gives way to what is said here. `notify` was let pass by `check_notify`.
+    The rest is as in ReviewsRequest, Columns, TrainingPlan and Distillation.
     """
 
-    source: str
-    text: str
+    sources: Sequence[str]
     plan: TrainingPlan
+    text: str | None = None
     labels: Sequence[str] = ()
     pair: str | None = None
     multi_label: bool = False
@@ -50,23 +51,50 @@ class TrainingRequest:
     validation_split: float | None = None
     test_split: float | None = None
     patience: int | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
     limit: int | None = None
+    max_failures: FailureLimit | None = None
+    notify: str | None = None
 
 
-def prepare_training(doorway: Doorway, asked: TrainingRequest) -> NewJob:
-    """Read and check all of it; nothing is enqueued yet. Raises OptionError, and as `Doorway.prepare_finetuning`."""
-    if not asked.labels and asked.teacher is None:
-        raise OptionError("Missing option '--label'; without labels name a --teacher to learn from")
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A fine-tuning that can be done: its sources can be read, and its base and its teacher are there."""
+
+    sources: TrainingSources
+    columns: Columns
+    base: BaseCheckpoint
+    plan: TrainingPlan
+    distillation: Distillation | None
+    asked: TrainingRequest
+
+    def prepare(self, doorway: Doorway) -> NewJob:
+        """Read and check everything; the job is not there before it is enqueued. Raises as preparing it does."""
+        job = doorway.prepare_finetuning(
+            self.sources,
+            self.columns,
+            self.base,
+            self.plan,
+            distillation=self.distillation,
+            limit=self.asked.limit,
+            max_failures=self.asked.max_failures,
+        )
+        return replace(job, notify=self.asked.notify)
+
+
+def find_training(database: Database, asked: TrainingRequest, tell: Tell) -> Training:
+    """Look for all that is named. Raises OptionError, SourceError, ColumnError, GuessError, ModelError and others."""
     check_name(asked.plan.name)
-    columns, plan = _columns(asked), _plan(asked)
-    sources = _open(columns, asked)
-    distillation = _distillation(doorway.database, asked)
+    problem_type, plan = _problem_type(asked), _plan(asked)
+    sources = _open(asked, tell)
+    columns = _columns(sources, asked, problem_type, tell)
+    distillation = _distillation(database, asked)
     base = asked.base
     if distillation is not None:
         columns = taught_columns(columns, distillation.teacher)
         base = base or distillation.teacher.reference
-    checkpoint = find_base(doorway.database, base or DEFAULT_BASE)
-    return doorway.prepare_finetuning(sources, columns, checkpoint, plan, distillation=distillation, limit=asked.limit)
+    return Training(sources, columns, find_base(database, base or DEFAULT_BASE), plan, distillation, asked)
 
 
 def check_name(name: str) -> None:
@@ -76,7 +104,7 @@ def check_name(name: str) -> None:
         raise OptionError(f"{name!r} cannot name a model; use letters, digits, '.', '_' and '-'")
 
 
-def _columns(asked: TrainingRequest) -> Columns:
+def _problem_type(asked: TrainingRequest) -> str:
     labels = tuple(asked.labels)
     if asked.multi_label and asked.regression:
         raise OptionError("--multi-label and --regression exclude each other: a label is a name or a number")
@@ -84,9 +112,21 @@ def _columns(asked: TrainingRequest) -> Columns:
         raise OptionError("several --label columns are the labels of --multi-label; add it, or name one column")
     if len(set(labels)) < len(labels):
         raise OptionError("a --label column is named twice")
-    problem_type = MULTI_LABEL if asked.multi_label else REGRESSION if asked.regression else SINGLE_LABEL
-    columns = Columns(text=asked.text, pair=asked.pair, problem_type=problem_type)
-    return replace(columns, indicators=labels) if len(labels) > 1 else replace(columns, label=next(iter(labels), None))
+    return MULTI_LABEL if asked.multi_label else REGRESSION if asked.regression else SINGLE_LABEL
+
+
+def _columns(sources: TrainingSources, asked: TrainingRequest, problem_type: str, tell: Tell) -> Columns:
+    """The columns, which all sources have."""
+    labels = tuple(asked.labels)
+    text = find_text(sources.train, asked.text, (asked.pair, *labels), tell)
+    if not labels and asked.teacher is None:
+        labels = (find_label(sources.train, (text, asked.pair), tell),)
+    columns = Columns(text=text, pair=asked.pair, problem_type=problem_type)
+    several = len(labels) > 1
+    columns = replace(columns, indicators=labels) if several else replace(columns, label=next(iter(labels), None))
+    for source in sources.by_split().values():
+        check_columns(source, columns)
+    return columns
 
 
 def _plan(asked: TrainingRequest) -> TrainingPlan:
@@ -111,11 +151,12 @@ def _share(split: str, source: str | None, share: float | None) -> float:
     return 0.0
 
 
-def _open(columns: Columns, asked: TrainingRequest) -> TrainingSources:
-    named = {"train": asked.source, "validation": asked.validation, "test": asked.test}
-    opened = {split: open_source(name) for split, name in named.items() if name is not None}
-    for source in opened.values():
-        check_columns(source, columns)
+def _open(asked: TrainingRequest, tell: Tell) -> TrainingSources:
+    beside = {split: [name] for split in ("validation", "test") if (name := getattr(asked, split)) is not None}
+    opened = {
+        split: open_told(*names, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell)
+        for split, names in {"train": asked.sources, **beside}.items()
+    }
     return TrainingSources(**opened)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.database import Database
-from db.jobs import LabelledReview, RejectedRow
+from db.jobs import LabelledReview
 from producer.duplicates import Texts, keep_apart, unique_texts
+from producer.failure_limit import FailureLimit
 from producer.head import count_labels
 from producer.intake import Intake, LabelledText, take_in
+from producer.rejected import RejectedRows
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source
@@ -39,7 +41,7 @@ class TrainingSet:
     labels: list[str]
     check: TrainingCheck
     review_ids: array  # of every row that is a review, repeats too
-    rejected: list[RejectedRow]
+    rejected: RejectedRows
 
     def examples(self) -> list[LabelledReview]:
         """What is stored of them."""
@@ -56,15 +58,16 @@ def read_training_set(
     shares: Mapping[str, float],
     seed: int,
     limit: int | None = None,
+    max_failures: FailureLimit | None = None,
 ) -> TrainingSet:
     """Store what the sources hold, make every text unique, divide and check.
 
     `shares` are those of validation and test in the training source, where they have no source of their own. `limit`
-    is the most rows read of the training source. Raises SourceError, ColumnError, LabelError and ExampleError; the
-    texts read by then stay stored.
+    is the most rows read of the training source, and `max_failures` the most bad rows in each. Raises SourceError,
+    ColumnError, TooManyFailures, LabelError and ExampleError; the texts read by then stay stored.
     """
     intakes = {
-        split: take_in(database, source, columns, settings, limit if split == "train" else None)
+        split: take_in(database, source, columns, settings, limit if split == "train" else None, max_failures)
         for split, source in sources.by_split().items()
     }
     left_out = Counter(flaw.value for intake in intakes.values() for flaw in intake.flaws.elements())
@@ -82,7 +85,7 @@ def read_training_set(
         labels,
         check_training(splits, columns, left_out, settled),
         review_ids=sum((intake.review_ids for intake in intakes.values()), array("q")),
-        rejected=[row for split, intake in intakes.items() for row in _rejected(intake, split)],
+        rejected=_rejected(intakes),
     )
 
 
@@ -94,8 +97,10 @@ def _unique(intakes: Mapping[str, Intake], problem_type: str, left_out: Counter[
     return {split: one.texts for split, one in unique.items()}, sum(one.settled for one in unique.values())
 
 
-def _rejected(intake: Intake, split: str) -> list[RejectedRow]:
+def _rejected(intakes: Mapping[str, Intake]) -> RejectedRows:
     """The rows refused, which tell their source where it is not the first."""
-    if split == "train":
-        return intake.rejected
-    return [row._replace(reason=f"in {intake.source}: {row.reason}") for row in intake.rejected]
+    rejected = RejectedRows()
+    for split, intake in intakes.items():
+        where = "" if split == "train" else f"in {intake.source}: "
+        rejected.add(row._replace(reason=where + row.reason) for row in intake.rejected)
+    return rejected

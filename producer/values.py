@@ -44,6 +44,13 @@ def storable(value: str, what: str) -> str:
     return value
 
 
+def not_longer(value: str, what: str, max_chars: int) -> None:
+    """Raise RejectedValue for a text of more characters than REVIEWMILL_MAX_REVIEW_CHARS allows."""
+    if len(value) > max_chars:
+        limit = f"REVIEWMILL_MAX_REVIEW_CHARS allows {max_chars:,}"
+        raise RejectedValue(f"the {what} has {len(value):,} characters; {limit}")
+
+
 def shown(value: object) -> str:
     """A value as a message tells it: in quotes where it is text, and cut where it is long."""
     told = repr(value)

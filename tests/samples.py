@@ -31,6 +31,7 @@ class SomeReview:
     external_id: str
     text: str
     pair: str | None = None
+    extra: dict[str, object] | None = None
 
     @property
     def text_hash(self) -> str:

@@ -9,6 +9,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
 
 from broker.app import QUEUES, make_app
+from broker.presence import worker_name
 from broker.settings import BrokerSettings
 from db.schema import open_database
 from worker.context import WorkerContext
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--queues", default=",".join(QUEUES.values()))
     options = parser.parse_args(arguments)
     log_to_stderr()
-    run(make_context(make_app(BrokerSettings().url), options.device), options.queues.split(","))
+    queues = options.queues.split(",")
+    app = make_app(BrokerSettings().url, worker_name(device_name(options.device), queues))
+    run(make_context(app, options.device), queues)
 
 
 def make_context(app: Celery, device: str) -> WorkerContext:

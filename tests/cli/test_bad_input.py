@@ -203,7 +203,6 @@ def test_what_cannot_be_fine_tuned(run: Run, tmp_path: Path, beside: None) -> No
 
 #: The options beside --text and --name, and what is said.
 UNTEACHABLE = [
-    ([], "Missing option '--label'; without labels name a --teacher to learn from"),
     (["--label", "label", "--label-weight", "0.5"], "--label-weight is for a student; name its --teacher"),
     (["--label", "label", "--distill-temperature", "2"], "--distill-temperature is for a student; name its --teacher"),
     (["--teacher", "nobody"], "no model is named 'nobody'"),
@@ -265,7 +264,6 @@ def test_a_calibration_without_held_out_texts(run: Run, reviews: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["score", "reviews.csv"],
         ["score", "reviews.csv", "--text", "body", "--priority", "urgent"],
         ["score", "reviews.csv", "--text", "body", "--limit", "0"],
         ["finetune", "reviews.csv", "--text", "body", "--label", "stars", "--name", "../m"],

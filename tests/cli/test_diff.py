@@ -129,9 +129,9 @@ def _models() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["m@1", "m@2"], "either --source SOURCE --text COL, or --job ID"),
+        (["m@1", "m@2"], "either --source SOURCE, or --job ID"),
         (["m@1", "m@2", "--source", "reviews.csv", "--text", "body", "--job", "1"], "either --source"),
-        (["m@1", "m@2", "--source", "reviews.csv"], "--source needs --text COL"),
+        (["m@1", "m@2", "--source", "odd.csv"], "which column is the text is not obvious: none looks like it"),
         (["m@1", "m@2", "--job", "1", "--label", "stars"], "--label goes with --source"),
         (["m@1", "m@2", "--job", "1", "--limit", "5"], "--limit goes with --source"),
         (["m@1", "m@2", "--job", "1", "--long", "window"], "--long goes with --source"),

@@ -61,3 +61,42 @@ def test_a_review_that_is_gone_is_absent(database: Database) -> None:
     with database.read() as connection:
         assert set(load_reviews(connection, [id_, 999])) == {id_}
         assert load_reviews(connection, []) == {}
+
+
+def kept(database: Database) -> dict[str, object]:
+    with database.read() as connection:
+        return dict(connection.execute(select(Review.external_id, Review.extra)).all())
+
+
+def test_what_is_kept_beside_a_review_comes_back(database: Database) -> None:
+    values = {
+        "shop": "north \N{GRINNING FACE}",
+        "stars": 4,
+        "mark": 4.5,
+        "new": True,
+        "none": None,
+        "tags": ["a", {"b": 1}],
+    }
+    store(database, "file.csv", SomeReview("1", "good", extra=values), SomeReview("2", "bad"))
+    assert kept(database) == {"1": values, "2": None}
+
+
+def test_a_review_stored_before_takes_the_newest_values_and_keeps_its_others(database: Database) -> None:
+    (first,) = store(database, "file.csv", SomeReview("1", "good", extra={"shop": "north", "stars": "4"}))
+    (again,) = store(database, "file.csv", SomeReview("1", "good", extra={"shop": "south", "country": None}))
+    store(database, "file.csv", SomeReview("1", "good"))
+    assert again == first
+    assert kept(database) == {"1": {"shop": "south", "stars": "4", "country": None}}
+
+
+def test_of_a_repeated_row_the_last_values_are_kept(database: Database) -> None:
+    rows = [SomeReview("1", "good", extra={"shop": shop}) for shop in ("north", "south")]
+    first, second = store(database, "file.csv", *rows)
+    assert first == second
+    assert kept(database) == {"1": {"shop": "south"}}
+
+
+def test_a_review_first_stored_without_columns_gets_them_later(database: Database) -> None:
+    store(database, "file.csv", SomeReview("1", "good"), SomeReview("2", "bad"))
+    store(database, "file.csv", SomeReview("3", "new", extra={"a": "x"}), SomeReview("1", "good", extra={"a": "y"}))
+    assert kept(database) == {"1": {"a": "y"}, "2": None, "3": {"a": "x"}}

