@@ -1,6 +1,6 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
@@ -13,11 +13,13 @@ from db.jobs import NewJob, create_job
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
+from db.schedule_runs import HeldRun, end_with_job
 from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
 from producer.distillation import Distillation, student_labels
 from producer.errors import TeacherError
 from producer.head import head_labels
+from producer.incremental import leave_out_scored
 from producer.intake import Intake, take_in
 from producer.layers import check_layers
 from producer.rows import Columns
@@ -91,16 +93,37 @@ class Doorway:
         precision: str | None = None,
         limit: int | None = None,
     ) -> int:
-        """Enqueue the scoring of a source and return the job's id. Raises SourceError and ColumnError.
+        """Enqueue the scoring of a source and return the job's id. Raises as preparing it does."""
+        job = self.prepare_scoring(
+            source, columns, model, asked=asked, priority=priority, precision=precision, limit=limit
+        )
+        return self.enqueue(job)
+
+    def prepare_scoring(
+        self,
+        source: Source,
+        columns: Columns,
+        model: RegisteredModel,
+        *,
+        asked: str | None = None,
+        priority: str = "normal",
+        precision: str | None = None,
+        limit: int | None = None,
+        scored_by: Collection[int] = (),
+    ) -> NewJob:
+        """Read a source to be scored; the job is not there before it is enqueued. Raises SourceError and ColumnError.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
-        worker decides.
+        worker decides. Reviews that a model version among `scored_by`, by id, has scored are left out, and counted as
+        `skipped`.
         """
         intake = take_in(self.database, source, columns, self.settings, limit)
         params = {"source": source.name, **named_columns(columns)}
         if precision is not None:
             params["precision"] = precision
-        return self.enqueue_taken(intake, params, model, asked=asked, priority=priority)
+        if scored_by:
+            params["skipped"] = leave_out_scored(self.database, intake, scored_by, precision)
+        return self._scoring(intake, params, model, asked, priority)
 
     def enqueue_taken(
         self,
@@ -115,17 +138,7 @@ class Doorway:
 
         The job is done by this version, wherever an alias that it was `asked` by moves meanwhile.
         """
-        reference = {"model": model.reference} | ({"model_as_asked": asked} if asked is not None else {})
-        return self.enqueue(
-            NewJob(
-                kind="score",
-                params={**params, **reference},
-                chunks=intake.chunks(self.settings.chunk_size),
-                model_id=model.id,
-                priority=priority,
-                rejected=intake.rejected,
-            )
-        )
+        return self.enqueue(self._scoring(intake, params, model, asked, priority))
 
     def enqueue_finetuning(
         self,
@@ -194,12 +207,30 @@ class Doorway:
         self._ring(retried.rings)
         return retried
 
-    def enqueue(self, new: NewJob) -> int:
-        """Store a job whole, ring for it, and return its id."""
+    def enqueue(self, new: NewJob, run: HeldRun | None = None) -> int:
+        """Store a job whole, ring for it, and return its id.
+
+        The run of a schedule that it is made by ends with it or not at all. Raises LeaseLost.
+        """
         with self.database.write() as connection:
             job_id, chunk_ids = create_job(connection, new)
+            if run is not None:
+                end_with_job(connection, run, job_id, new.params.get("skipped", 0))
         self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
         return job_id
+
+    def _scoring(
+        self, intake: Intake, params: Mapping[str, Any], model: RegisteredModel, asked: str | None, priority: str
+    ) -> NewJob:
+        reference = {"model": model.reference} | ({"model_as_asked": asked} if asked is not None else {})
+        return NewJob(
+            kind="score",
+            params={**params, **reference},
+            chunks=intake.chunks(self.settings.chunk_size),
+            model_id=model.id,
+            priority=priority,
+            rejected=intake.rejected,
+        )
 
     def _ring(self, rings: Sequence[Ring]) -> None:
         if self.app is not None:

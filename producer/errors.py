@@ -61,3 +61,7 @@ class CalibrationError(ProducerError):
 
 class OptionError(ProducerError):
     """The options of a fine-tuning do not go together, or do not fit its labels."""
+
+
+class CronError(ProducerError):
+    """That is no cron expression, or no time zone, that a schedule could follow."""

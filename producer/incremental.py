@@ -1,0 +1,21 @@
+"""Scoring what is new of a source that grows: rows that were scored before make no work."""
+
+from collections.abc import Collection
+
+from db.database import Database
+from db.predictions import already_scored
+from producer.intake import Intake
+
+
+def leave_out_scored(database: Database, intake: Intake, model_ids: Collection[int], precision: str | None) -> int:
+    """Leave out of the intake the reviews that one of these model versions has scored; return how many rows.
+
+    Only answers in the precision asked for, or a more exact one, count. A text that was changed is another review, and
+    so is the same text under another id, which costs no inference.
+    """
+
+    def scored(ids: Collection[int]) -> set[int]:
+        with database.read() as connection:
+            return already_scored(connection, list(ids), list(model_ids), precision)
+
+    return intake.leave_out(scored)
