@@ -1,9 +1,5 @@
 """`reviewmill beat`: the process beside the workers that keeps time."""
 
-import signal
-import threading
-from types import FrameType
-
 import click
 
 from broker.app import TASKS, make_app
@@ -11,6 +7,7 @@ from broker.redis_server import check_redis
 from broker.settings import BrokerSettings
 from cli.output import notes
 from cli.stack import StackError
+from cli.timekeeper import keep_time, stop_on_signals
 from db.schema import open_database
 from worker.logs import log_to_stderr
 from worker.settings import WorkerSettings
@@ -19,22 +16,18 @@ from worker.sweep import Sweeper
 
 @click.command("beat")
 def command() -> None:
-    """Ring again for chunks whose message was lost, until stopped. Every worker does the same; this one never naps.
+    """Run the schedules, and ring again for chunks whose message was lost, until stopped.
 
-    Needs a Redis: REVIEWMILL_REDIS_URL.
+    Any number may run: each schedule fires once. Needs a Redis: REVIEWMILL_REDIS_URL.
     """
     settings = BrokerSettings()
     if settings.is_embedded:
         raise StackError("REVIEWMILL_REDIS_URL is not set, and the embedded stack needs no beat of its own")
     check_redis(settings.url)
-    sweeper = Sweeper(open_database(), make_app(settings.url), list(TASKS), WorkerSettings().sweep_s)
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    database = open_database()
+    sweeper = Sweeper(database, make_app(settings.url), list(TASKS), WorkerSettings().sweep_s)
+    stopping = stop_on_signals()
     log_to_stderr()
     notes.print("The beat goes on. Ctrl-C stops it.")
-    sweeper.run(stopping)
+    sweeper.start(stopping)
+    keep_time(database, settings.url, stopping)

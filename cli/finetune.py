@@ -1,22 +1,26 @@
 """`reviewmill finetune`: labelled reviews in, a new model version out."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 import click
 from celery import Celery
 
 from cli.distillation import distillation_options, read_distillation
+from cli.names import names_a
 from cli.output import json_option, notes
 from cli.run_job import run_job
 from cli.training_check import show_training_check
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from db.database import Database
+from db.jobs import NewJob
 from db.schema import open_database
 from db.training import STOPPING_METRICS
-from producer.checkpoints import DEFAULT_BASE, find_base
-from producer.distillation import taught_columns
+from producer.checkpoints import DEFAULT_BASE, BaseCheckpoint, find_base
+from producer.distillation import Distillation, taught_columns
 from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
@@ -29,15 +33,6 @@ _SHARE = 0.1
 #: Far above what adapters need: the kernel that they stand beside has no higher rank a head.
 _HIGHEST_RANK = 256
 _METRICS = list(dict.fromkeys(chain.from_iterable(STOPPING_METRICS.values())))
-_NAME = r"letters, digits, '.', '_' and '-'"
-
-
-def _check_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    # The name becomes a folder and stands before the @ of a reference.
-    plain = name.replace(".", "").replace("_", "").replace("-", "")
-    if not (plain.isascii() and plain.isalnum()) or name.startswith("."):
-        raise click.BadParameter(f"{name!r} cannot name a model; use {_NAME}")
-    return name
 
 
 @click.command("finetune")
@@ -54,7 +49,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--pair", metavar="COL", help="Column with a second text.")
 @click.option("--multi-label", is_flag=True, help="A text may have several labels; in one column, '|' is between them.")
 @click.option("--regression", is_flag=True, help="The label is a number, and the model tells one.")
-@click.option("--name", required=True, callback=_check_name, help="Name of the model in the registry.")
+@click.option("--name", required=True, callback=names_a("model"), help="Name of the model in the registry.")
 @click.option("--base", help=f"minilm, a directory, a model or a hub id.  [default: {DEFAULT_BASE}, or the teacher]")
 @click.option(
     "--layers",
@@ -129,7 +124,46 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
-def command(
+def command(no_wait: bool, as_json: bool, **options: Any) -> int:
+    """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is).
+
+    With a --teacher the reviews need no labels.
+    """
+    database = open_database()
+    asked = request(database, **options)
+    # All is read and checked before anything is started.
+    with notes.status("Reading reviews"):
+        doorway = Doorway(database, None, ProducerSettings())
+        job = asked.prepare(doorway)
+    show_training_check(job.params, sys.stderr)
+
+    def enqueue(app: Celery | None) -> int:
+        return replace(doorway, app=app).enqueue(job)
+
+    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuningRequest:
+    """A fine-tuning that was asked for: its sources can be opened, and its base and its teacher are there."""
+
+    sources: TrainingSources
+    columns: Columns
+    base: BaseCheckpoint
+    plan: TrainingPlan
+    distillation: Distillation | None
+    limit: int | None
+
+    def prepare(self, doorway: Doorway, _earlier: Collection[int] | None = None) -> NewJob:
+        """Read and check everything; all of it is learned from, whatever a model version scored before."""
+        return doorway.prepare_finetuning(
+            self.sources, self.columns, self.base, self.plan, distillation=self.distillation, limit=self.limit
+        )
+
+
+def request(
+    database: Database,
+    *,
     source: str,
     text: str,
     labels: tuple[str, ...],
@@ -141,20 +175,15 @@ def command(
     distill_temperature: float | None,
     label_weight: float | None,
     limit: int | None,
-    no_wait: bool,
-    as_json: bool,
     validation: str | None,
     test: str | None,
     validation_split: float | None,
     test_split: float | None,
     early_stopping: str | None,
     patience: int | None,
-    **plan: object,
-) -> int:
-    """Fine-tune a classifier on the labelled reviews of SOURCE (see `score` for what a source is).
-
-    With a --teacher the reviews need no labels.
-    """
+    **plan: Any,
+) -> FinetuningRequest:
+    """What the command's options ask for. Raises UsageError, and what is said of what is not there."""
     if not labels and teacher is None:
         raise click.UsageError("Missing option '--label'; without labels name a --teacher to learn from")
     columns = _columns(text, pair, labels, multi_label, regression)
@@ -165,22 +194,12 @@ def command(
     stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
     training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
     sources = _open(columns, {"train": source, "validation": validation, "test": test})
-    database = open_database()
     distillation = read_distillation(database, teacher, distill_temperature, label_weight)
     if distillation is not None:
         columns = taught_columns(columns, distillation.teacher)
         base = base or distillation.teacher.reference
     checkpoint = find_base(database, base or DEFAULT_BASE)
-    # All is read and checked before anything is started.
-    with notes.status("Reading reviews"):
-        doorway = Doorway(database, None, ProducerSettings())
-        job = doorway.prepare_finetuning(sources, columns, checkpoint, training, distillation=distillation, limit=limit)
-    show_training_check(job.params, sys.stderr)
-
-    def enqueue(app: Celery | None) -> int:
-        return replace(doorway, app=app).enqueue(job)
-
-    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+    return FinetuningRequest(sources, columns, checkpoint, training, distillation, limit)
 
 
 def _columns(text: str, pair: str | None, labels: tuple[str, ...], multi_label: bool, regression: bool) -> Columns:

@@ -1,17 +1,24 @@
 """`reviewmill score`: a source of reviews in, predictions in SQL out."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
 import click
 from celery import Celery
 
 from cli.output import json_option, notes
 from cli.run_job import run_job
+from db.database import Database
+from db.jobs import NewJob
+from db.registry import RegisteredModel
 from db.schema import open_database
 from db.tables import PRECISIONS, PRIORITIES
 from producer.checkpoints import find_or_add_model
 from producer.enqueue import Doorway
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
+from producer.sources import Source, open_source
 
 
 @click.command("score")
@@ -29,7 +36,38 @@ from producer.sources import open_source
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
-def command(
+def command(no_wait: bool, as_json: bool, **options: Any) -> int:
+    """Score every review of SOURCE: a .csv or .jsonl file, or demo:imdb[:test], demo:rotten_tomatoes[:test]."""
+    database = open_database()
+    # Before any stack starts: a model that is not there costs no waiting.
+    asked = request(database, **options)
+
+    def enqueue(app: Celery | None) -> int:
+        with notes.status("Reading reviews"):
+            doorway = Doorway(database, app, ProducerSettings())
+            return doorway.enqueue(asked.prepare(doorway))
+
+    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRequest:
+    """A scoring that was asked for: its source can be opened, and its model is there."""
+
+    source: Source
+    columns: Columns
+    model: RegisteredModel
+    options: dict[str, Any]
+
+    def prepare(self, doorway: Doorway, earlier: Collection[int] | None = None) -> NewJob:
+        """Read the source. With `earlier`, ids of model versions, what they or the model scored is left out."""
+        scored_by = () if earlier is None else {self.model.id, *earlier}
+        return doorway.prepare_scoring(self.source, self.columns, self.model, **self.options, scored_by=scored_by)
+
+
+def request(
+    database: Database,
+    *,
     source: str,
     text: str,
     id_: str | None,
@@ -38,22 +76,10 @@ def command(
     priority: str,
     precision: str | None,
     limit: int | None,
-    no_wait: bool,
-    as_json: bool,
-) -> int:
-    """Score every review of SOURCE: a .csv or .jsonl file, or demo:imdb[:test], demo:rotten_tomatoes[:test]."""
+) -> ScoringRequest:
+    """What the command's options ask for. Raises what the producer and the database say of what is not there."""
     columns = Columns(text=text, id=id_, pair=pair)
     reviews = open_source(source)
     check_columns(reviews, columns)
-    database = open_database()
-    # Before any stack starts: a model that is not there costs no waiting.
-    chosen = find_or_add_model(database, model)
-
-    def enqueue(app: Celery | None) -> int:
-        with notes.status("Reading reviews"):
-            doorway = Doorway(database, app, ProducerSettings())
-            return doorway.enqueue_scoring(
-                reviews, columns, chosen, asked=model, priority=priority, precision=precision, limit=limit
-            )
-
-    return run_job(database, enqueue, no_wait=no_wait, as_json=as_json)
+    options = {"asked": model, "priority": priority, "precision": precision, "limit": limit}
+    return ScoringRequest(reviews, columns, find_or_add_model(database, model), options)

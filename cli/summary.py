@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.output import print_json, print_table, say
+from cli.output import counted, print_json, print_table, say
 from cli.trouble import show_failures
 from db.database import Database
 from db.jobs import JobStatus, refused_rows
@@ -35,6 +35,8 @@ def outcome(database: Database, job: JobStatus) -> dict[str, Any]:
     if job.kind == "score":
         done = job.scored + job.reused
         document["reviews_per_second"] = round(done / seconds, 2) if seconds else None
+        if "skipped" in job.params:
+            document["skipped"] = job.params["skipped"]
     elif job.model_id is not None:
         with database.read() as connection:
             model = get_model(connection, job.model_id)
@@ -81,6 +83,8 @@ def _tell_scoring(database: Database, job: JobStatus, facts: dict[str, Any]) -> 
         f"Job {job.id} is {job.state}{seconds}: {job.total:,} rows read, "
         f"{job.scored:,} scored, {job.reused:,} reused, {job.failed:,} failed."
     )
+    if "skipped" in job.params:
+        say(f"{counted(job.params['skipped'], 'row')} were scored before and left out.")
     with database.read() as connection:
         counts = label_counts(connection, job.id)
         refused = refused_rows(connection, job.id, limit=3)
