@@ -87,8 +87,11 @@ def list_command(as_json: bool) -> None:
     elif not schedules:
         notes.print("There are no schedules yet.")
     else:
-        columns = ("name", "cron", "zone", "next", "last", "how it went", "command")
+        columns = ("name", "cron", "next", "last", "how it went", "time zone")
         print_table(columns, [_row(one, last.get(one.id)) for one in schedules])
+        for one in schedules:
+            if one.id in last and last[one.id].reason:
+                say(f"{one.name} {last[one.id].outcome}: {last[one.id].reason}")
 
 
 @command.command("show")
@@ -185,15 +188,14 @@ def _run_document(run: RunStatus | None) -> dict[str, Any] | None:
 
 def _row(schedule: StoredSchedule, last: RunStatus | None) -> tuple[object, ...]:
     coming = local_time(schedule.next_run_at) if schedule.enabled else "paused"
-    times = (coming, schedule.last_run_at, _how_it_went(last))
-    return (schedule.name, schedule.cron, schedule.timezone, *times, _command_line(schedule))
+    return (schedule.name, schedule.cron, coming, schedule.last_run_at, _how_it_went(last), schedule.timezone)
 
 
 def _how_it_went(run: RunStatus | None) -> str:
     if run is None:
         return ""
     if run.job_id is None:
-        return f"{run.outcome}: {run.reason}" if run.reason else run.outcome
+        return run.outcome
     skipped = f", {run.skipped:,} skipped" if run.skipped else ""
     return f"job {run.job_id} {run.outcome}{skipped}"
 

@@ -110,7 +110,8 @@ def _renewed(database: Database, run: HeldRun, lease_s: float) -> Iterator[None]
     over = threading.Event()
 
     def renew() -> None:
-        while not over.wait(lease_s / 3):
+        # At once, for the lease that it was taken with may be another.
+        while not over.is_set():
             try:
                 with database.write() as connection:
                     renew_run(connection, run, lease_s)
@@ -118,6 +119,7 @@ def _renewed(database: Database, run: HeldRun, lease_s: float) -> Iterator[None]
                 return
             except DatabaseUnreachable as error:
                 log.warning("lease not renewed", action="run_renewal_failed", reason=str(error))
+            over.wait(lease_s / 3)
 
     threading.Thread(target=renew, name="renew", daemon=True).start()
     try:

@@ -23,6 +23,8 @@ _LONGEST_WAIT_S = 60.0
 #: Runs that are read at once: each may fill a core and some memory.
 _MOST_READERS = 4
 _STOP_TIMEOUT_S = 20.0
+#: Lease of a run whose process is just starting, which may take seconds; it renews it from then on.
+_START_LEASE_S = 30.0
 
 log = structlog.get_logger()
 
@@ -80,7 +82,7 @@ class Timekeeper:
             if not can_take_run(connection):
                 return None
         with self.database.write() as connection:
-            return take_run(connection, owner(), self.lease_s)
+            return take_run(connection, owner(), max(self.lease_s, _START_LEASE_S))
 
     def _start(self, run: HeldRun) -> None:
         command = [sys.executable, "-m", "cli.scheduled", str(run.id), str(run.attempt)]
