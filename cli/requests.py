@@ -32,6 +32,8 @@ def read_request(database: Database, command: str, arguments: Sequence[str]) -> 
 
     Paths start from the working directory. Raises UsageError, and what the rooms say of what is not there.
     """
+    if "-" in arguments:
+        raise click.UsageError("a schedule has no standard input; name a source that is there each time")
     module = import_module(f"cli.{command}")
     with module.command.make_context(command, list(arguments)) as context:
         _refuse_waiting(context)
@@ -43,5 +45,3 @@ def _refuse_waiting(context: click.Context) -> None:
     for name, option in _FOR_WHO_WAITS.items():
         if context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT):
             raise click.UsageError(f"{option} is for somebody who waits for the job; leave it out of a schedule")
-    if context.params["source"] == "-":
-        raise click.UsageError("a schedule has no standard input; name a source that is there each time")
