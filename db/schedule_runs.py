@@ -161,14 +161,17 @@ def last_runs(connection: Connection) -> dict[int, RunStatus]:
     return {run.schedule_id: run for run in (RunStatus(*row) for row in rows)}
 
 
-def _add_run(connection: Connection, schedule: StoredSchedule, scheduled_for: datetime) -> str:
-    """Add a run that waits, or, where it would pile up, one that is skipped; return its state."""
+def _add_run(connection: Connection, schedule: StoredSchedule, scheduled_for: datetime) -> str | None:
+    """Add a run that waits, or, where it would pile up, one that is skipped; return its state.
+
+    None where the schedule has fired for that time already, as after a clock that was set back.
+    """
     before = _before(connection, schedule.id)
     values: dict[str, Any] = {"state": "waiting", "rescore": bool(schedule.params.get("rescore"))}
     if before is not None and (schedule.params.get("overlap") != "queue" or before.has_waiting):
         values |= {"state": "skipped", "reason": before.words, "finished_at": utc_now()}
-    _insert(connection, schedule.id, scheduled_for=scheduled_for, **values)
-    return str(values["state"])
+    run_id = _insert(connection, schedule.id, scheduled_for=scheduled_for, **values)
+    return None if run_id is None else str(values["state"])
 
 
 def _insert(connection: Connection, schedule_id: int, **values: Any) -> int | None:

@@ -154,6 +154,16 @@ def test_however_many_times_were_missed_it_fires_once(database: Database, add: A
     assert (run.state, run.scheduled_for, run.outcome) == ("waiting", LONG_AGO, "waiting")
 
 
+def test_a_time_that_it_fired_for_is_not_fired_for_again(database: Database, add: Add) -> None:
+    add()
+    for state in ("waiting", None):
+        with database.write() as connection:
+            connection.execute(update(Schedule).values(next_run_at=LONG_AGO))
+            (due,) = due_schedules(connection)
+            assert fire(connection, due, database_time(connection) + DAY) == state
+    assert len(history(database)) == 1
+
+
 def test_of_two_beats_at_once_one_fires(database: Database, add: Add) -> None:
     added = add()
     together = Barrier(4)

@@ -20,9 +20,9 @@ def document(result: CompletedProcess[str]) -> dict:
     return json.loads(result.stdout)
 
 
-def make_due(home: Path) -> None:
+def make_due(home: Path, night: int) -> None:
     with closing(sqlite3.connect(home / "reviewmill.db")) as database, database:
-        database.execute("UPDATE schedules SET next_run_at = '2026-01-01 02:00:00.000000'")
+        database.execute(f"UPDATE schedules SET next_run_at = '2026-01-0{night} 02:00:00.000000'")
 
 
 def last_run(run: Run) -> dict:
@@ -42,11 +42,11 @@ def test_up_runs_what_is_due_and_follows_the_alias_from_night_to_night(
     added = run("schedule", "add", "nightly", "--cron", "0 2 1 1 *", "--", "score", "reviews.csv", *columns)
     assert added.returncode == 0, added
     up = start("up")
-    make_due(home)
+    make_due(home, night=1)
     wait_until(lambda: last_run(run).get("outcome") == "done")
     assert run("models", "promote", "stars@2", "production").returncode == 0
     reviews.write_text("key,body\n1,good\n2,bad\n3,new\n")
-    make_due(home)
+    make_due(home, night=2)
     wait_until(lambda: last_run(run).get("job_id") == 2 and last_run(run)["outcome"] == "done")
     first, second = (document(run("jobs", "show", id_, "--json")) for id_ in (1, 2))
     assert (first["model"], first["scored"], first["params"]["skipped"]) == ("stars@1", 2, 0)
