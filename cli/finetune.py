@@ -12,6 +12,7 @@ from celery import Celery
 from cli.distillation import distillation_options, read_distillation
 from cli.names import names_a
 from cli.output import json_option, notes
+from cli.reading import open_reviews, reading_options
 from cli.run_job import run_job
 from cli.training_check import show_training_check
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -24,7 +25,6 @@ from producer.distillation import Distillation, taught_columns
 from producer.enqueue import Doorway, TrainingPlan
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
 from producer.training_options import CLASS_WEIGHTS
 from producer.training_set import TrainingSources
 
@@ -36,7 +36,7 @@ _METRICS = list(dict.fromkeys(chain.from_iterable(STOPPING_METRICS.values())))
 
 
 @click.command("finetune")
-@click.argument("source")
+@click.argument("named", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--text", required=True, metavar="COL", help="Column with the review's text.")
 @click.option(
     "--label",
@@ -120,6 +120,7 @@ _METRICS = list(dict.fromkeys(chain.from_iterable(STOPPING_METRICS.values())))
     metavar="P",
     help="Epochs in a row that may be no better, with --early-stopping. [default: 1]",
 )
+@reading_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
@@ -164,7 +165,7 @@ class FinetuningRequest:
 def request(
     database: Database,
     *,
-    source: str,
+    named: tuple[str, ...],
     text: str,
     labels: tuple[str, ...],
     pair: str | None,
@@ -174,6 +175,8 @@ def request(
     teacher: str | None,
     distill_temperature: float | None,
     label_weight: float | None,
+    encoding: str | None,
+    delimiter: str | None,
     limit: int | None,
     validation: str | None,
     test: str | None,
@@ -193,7 +196,8 @@ def request(
     }
     stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
     training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
-    sources = _open(columns, {"train": source, "validation": validation, "test": test})
+    beside = {"validation": validation, "test": test}
+    sources = _open(columns, named, beside, encoding=encoding, delimiter=delimiter)
     distillation = read_distillation(database, teacher, distill_temperature, label_weight)
     if distillation is not None:
         columns = taught_columns(columns, distillation.teacher)
@@ -230,8 +234,11 @@ def _patience(early_stopping: str | None, patience: int | None) -> int:
     return patience or 1
 
 
-def _open(columns: Columns, named: Mapping[str, str | None]) -> TrainingSources:
-    opened = {split: open_source(name) for split, name in named.items() if name is not None}
+def _open(
+    columns: Columns, named: tuple[str, ...], beside: Mapping[str, str | None], **form: str | None
+) -> TrainingSources:
+    opened = {"train": open_reviews(*named, **form)}
+    opened |= {split: open_reviews(name, **form) for split, name in beside.items() if name is not None}
     for source in opened.values():
         check_columns(source, columns)
     return TrainingSources(**opened)

@@ -17,12 +17,17 @@ class SourceError(ProducerError):
 
 
 class ColumnError(ProducerError):
-    """A column was named that the source does not have."""
+    """A column was named that the source, or one `part` of several, does not have."""
 
-    def __init__(self, wanted: str, known: list[str]) -> None:
+    def __init__(self, wanted: str, known: list[str], part: str | None = None) -> None:
         self.wanted = wanted
         self.known = known
-        super().__init__(f"no column {wanted!r}{_suggestion(wanted, known)}; {_listing(known)}")
+        super().__init__(unknown_name("column", wanted, known, "" if part is None else f" in {part}"))
+
+
+def unknown_name(kind: str, wanted: str, known: list[str], where: str = "") -> str:
+    """Say that nothing of a kind, `column` say, has that name; which one may be meant, and which there are."""
+    return f"no {kind} {wanted!r}{where}{_suggestion(wanted, known)}; {_listing(kind, known)}"
 
 
 def _suggestion(wanted: str, known: list[str]) -> str:
@@ -31,12 +36,12 @@ def _suggestion(wanted: str, known: list[str]) -> str:
     return f" (did you mean {folded[close[0]]!r}?)" if close else ""
 
 
-def _listing(known: list[str]) -> str:
+def _listing(kind: str, known: list[str]) -> str:
     if not known:
-        return "there are no columns"
+        return f"there are no {kind}s"
     names = ", ".join(repr(name) for name in known[:SHOWN_COLUMNS])
     more = len(known) - SHOWN_COLUMNS
-    return f"the columns are {names}" + (f" and {more} more" if more > 0 else "")
+    return f"the {kind}s are {names}" + (f" and {more} more" if more > 0 else "")
 
 
 class ModelError(ProducerError):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from db.checkpoint import SINGLE_LABEL
 from producer.errors import ColumnError
 from producer.labels import label_reader, where_there_is_one
-from producer.sources.base import Record, Source, Unreadable
+from producer.sources import Part, PartsSource, Record, Source, Unreadable
 from producer.values import Flaw, RejectedValue, is_blank, kind_of, storable
 
 #: The longest id kept, in characters; database indexes refuse much longer keys.
@@ -74,16 +74,16 @@ class BadRow:
 
 
 def check_columns(source: Source, columns: Columns) -> None:
-    """Raise ColumnError when a named column is not in the source, so a typing error costs no job.
+    """Raise ColumnError when a named column is not in the source, or not in one of several, so an error costs no job.
 
     A jsonl file shows only the keys of its first object. A source that tells no columns passes.
     """
-    known = source.columns()
-    if known is None:
-        return
-    for name in columns.names:
-        if name not in known:
-            raise ColumnError(name, known)
+    parts = source.parts if isinstance(source, PartsSource) else [Part(None, source)]
+    for label, part in parts:
+        known = part.columns()
+        for name in columns.names:
+            if known is not None and name not in known:
+                raise ColumnError(name, known, label)
 
 
 def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[Row | BadRow]:
@@ -93,9 +93,9 @@ def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[R
     itself stops being readable.
     """
     read_label = _label_reader(columns)
-    for record in source.records():
+    for record in source.records(columns.names):
         if isinstance(record, Unreadable):
-            yield BadRow(record.row, None, record.reason)
+            yield BadRow(record.row, None, _placed(record, record.reason))
         else:
             yield _checked(record, columns, read_label, max_chars)
 
@@ -128,9 +128,14 @@ def _checked(record: Record, columns: Columns, read_label: _ReadLabel | None, ma
         pair = None if columns.pair is None else _text(values.get(columns.pair), "pair", max_chars)
         label = None if read_label is None else read_label(values)
     except RejectedValue as rejected:
-        return BadRow(record.row, external_id, str(rejected), rejected.flaw)
+        return BadRow(record.row, external_id, _placed(record, str(rejected)), rejected.flaw)
     digest = text_hash(text, pair)
     return Row(record.row, digest if external_id is None else external_id, text, pair, label, digest)
+
+
+def _placed(record: Record | Unreadable, reason: str) -> str:
+    """The reason, and the file where the source is several: a line alone would not tell."""
+    return reason if record.part is None else f"in {record.part}: {reason}"
 
 
 def _text(value: object, what: str, max_chars: int) -> str:

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from producer.errors import ColumnError
-from producer.rows import BadRow, Columns, Row, check_columns, text_hash
+from producer.rows import BadRow, Columns, Row, check_columns, read_rows, text_hash
+from producer.sources import Record, Unreadable
 from producer.values import Flaw
 
 
@@ -37,6 +38,19 @@ def test_without_an_id_column_the_hash_is_the_id(rows_of):
     (row,) = rows_of("a.csv", "text\ngood\n")
     assert (row.external_id, row.pair, row.label) == (row.text_hash, None, None)
     assert row.text_hash == text_hash("good")
+
+
+def test_of_several_files_a_bad_row_tells_its_own():
+    class TwoFiles:
+        def records(self, only):
+            yield Record(3, {"text": ""}, "b.csv")
+            yield Unreadable(4, "1 field where the header has 2", "b.csv")
+            yield Record(5, {"text": "good"}, "b.csv")
+
+    empty, ragged, good = read_rows(TwoFiles(), Columns("text"), max_chars=100)
+    assert (empty.row, empty.reason) == (3, "in b.csv: no text")
+    assert (ragged.row, ragged.reason) == (4, "in b.csv: 1 field where the header has 2")
+    assert (good.row, good.text) == (5, "good")
 
 
 BAD_TEXTS = [
