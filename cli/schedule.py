@@ -1,6 +1,7 @@
 """`reviewmill schedule`: commands that run by the clock."""
 
 import os
+import re
 import shlex
 from dataclasses import asdict
 from typing import Any
@@ -28,6 +29,9 @@ from db.schedules import (
 from db.schema import open_database
 from producer.cron import Cron
 from worker.settings import WorkerSettings
+
+#: In a URL: what stands between the user and the host, and parameters of such names.
+_PASSWORDS = re.compile(r"(://[^:/@\s]*:)[^/\s]*(?=@)|([?&][^=&\s]*(?:pass|secret|token|key)[^=&\s]*=)[^&\s]+", re.I)
 
 name_argument = click.argument("name")
 
@@ -71,7 +75,7 @@ def add_command(
             connection, name, cron=cron, timezone=timezone, command=runs, params=params, next_run_at=coming
         )
     if as_json:
-        print_json(asdict(schedule))
+        print_json(_document(schedule))
     else:
         say(f"Schedule {name} runs next at {local_time(coming)}, while `reviewmill beat` or `reviewmill up` runs.")
 
@@ -83,7 +87,7 @@ def list_command(as_json: bool) -> None:
     with open_database().read() as connection:
         schedules, last = list_schedules(connection), last_runs(connection)
     if as_json:
-        print_json([asdict(one) | {"last_run": _run_document(last.get(one.id))} for one in schedules])
+        print_json([_document(one) | {"last_run": _run_document(last.get(one.id))} for one in schedules])
     elif not schedules:
         notes.print("There are no schedules yet.")
     else:
@@ -104,7 +108,7 @@ def show_command(name: str, limit: int, as_json: bool) -> None:
         schedule = find_schedule(connection, name)
         runs = runs_of(connection, schedule.id, limit)
     if as_json:
-        print_json(asdict(schedule) | {"runs": [_run_document(run) for run in runs]})
+        print_json(_document(schedule) | {"runs": [_run_document(run) for run in runs]})
         return
     facts = asdict(schedule)
     print_facts(facts | facts.pop("params") | {"arguments": None, "command": _command_line(schedule)})
@@ -179,7 +183,7 @@ def _tell(database: Database, name: str, as_json: bool, words: str) -> None:
     if not as_json:
         return say(words)
     with database.read() as connection:
-        return print_json(asdict(find_schedule(connection, name)))
+        return print_json(_document(find_schedule(connection, name)))
 
 
 def _run_document(run: RunStatus | None) -> dict[str, Any] | None:
@@ -200,5 +204,14 @@ def _how_it_went(run: RunStatus | None) -> str:
     return f"job {run.job_id} {run.outcome}{skipped}"
 
 
+def _document(schedule: StoredSchedule) -> dict[str, Any]:
+    arguments = [_without_password(argument) for argument in schedule.params["arguments"]]
+    return asdict(schedule) | {"params": schedule.params | {"arguments": arguments}}
+
+
 def _command_line(schedule: StoredSchedule) -> str:
-    return shlex.join([schedule.command, *schedule.params["arguments"]])
+    return shlex.join([schedule.command, *map(_without_password, schedule.params["arguments"])])
+
+
+def _without_password(argument: str) -> str:
+    return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", argument)

@@ -1,7 +1,9 @@
 """`reviewmill schedule`: what it says, and what it refuses in one line, with nothing stored."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -13,13 +15,15 @@ from cli.main import reviewmill
 from cli.output import local_time
 from db.errors import DatabaseError
 from db.jobs import list_jobs
-from db.schedules import StoredSchedule, find_schedule, list_schedules
+from db.schedules import StoredSchedule, add_schedule, find_schedule, list_schedules
 from db.schema import open_database
 from producer.errors import ProducerError
 from tests.samples import CHECKPOINTS
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
+YEARLY = "0 2 1 1 *"
+LATER = datetime(2036, 1, 1, tzinfo=UTC)
 SCORE = ("--", "score", "reviews.csv", "--text", "body", "--id", "key", "--model", BERT)
 
 
@@ -137,6 +141,28 @@ def test_a_run_by_hand_that_fails_says_why_and_keeps_it(run: Run, nightly: Store
     assert "nightly failed: no such file: 'reviews.csv'" in run("schedule", "list").stdout
     with open_database().read() as connection:
         assert list_jobs(connection) == []
+
+
+def test_passwords_of_a_source_are_never_shown(tmp_path: Path) -> None:
+    urls = {
+        "sql:postgresql://me:pa:s@s@db:5432/shop?sslpassword=hush&table=texts": (
+            "sql:postgresql://me:***@db:5432/shop?sslpassword=***&table=texts"
+        ),
+        "https://host:8443/reviews.csv?token=hush": "https://host:8443/reviews.csv?token=***",
+        "sql:sqlite:///shop.db?query=SELECT body FROM texts WHERE key=5": None,
+        "./a:b@c.csv": None,
+    }
+    params = {"arguments": [*urls, "--text", "body"], "directory": "/", "overlap": "skip", "rescore": False}
+    with open_database().write() as connection:
+        add_schedule(
+            connection, "nightly", cron=YEARLY, timezone="UTC", command="score", params=params, next_run_at=LATER
+        )
+    for arguments in (["list", "--json"], ["show", "nightly"], ["show", "nightly", "--json"], ["pause", "nightly"]):
+        shown = CliRunner().invoke(reviewmill, ["schedule", *arguments]).output
+        assert not {"hush", "pa:s"} & set(re.findall(r"hush|pa:s", shown))
+    document = json.loads(CliRunner().invoke(reviewmill, ["schedule", "show", "nightly", "--json"]).output)
+    assert document["params"]["arguments"] == [*(shown or url for url, shown in urls.items()), "--text", "body"]
+    assert stored().params == params
 
 
 def test_pause_resume_and_remove(run: Run, nightly: StoredSchedule) -> None:

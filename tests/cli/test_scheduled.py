@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 
 from cli.requests import read_request
 from cli.scheduled import perform
@@ -20,7 +20,7 @@ from db.predictions import Scored, store_predictions
 from db.promotion import promote
 from db.schedule_runs import HeldRun, RunStatus, begin_run, runs_of, take_run
 from db.schedules import add_schedule, find_schedule
-from db.tables import Chunk
+from db.tables import Chunk, Prediction
 from producer.checkpoints import add_from
 from producer.enqueue import Doorway
 from producer.errors import SourceError
@@ -133,6 +133,41 @@ def test_a_growing_file_three_nights_in_a_row(
     ]
     assert {job.schedule_id for job in (first, second, third, fourth)} == {1}
     assert Path.cwd() == Path("/")
+
+
+def test_a_growing_table_three_nights_in_a_row(database: Database, schedule: Schedule, database_url: str) -> None:
+    """On the team's own server, or in the same SQLite file."""
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE texts (key INTEGER PRIMARY KEY, body TEXT)"))
+    table = f"{'&' if '?' in database_url else '?'}table=texts"
+    schedule("score", f"sql:{database_url}{table}", "--text", "body", "--id", "key", "--model", BERT)
+    told = []
+    for rows in (3, 5, 5):
+        with database.write() as connection:
+            connection.execute(text("DELETE FROM texts"))
+            values = [{"key": key, "body": f"text {key}"} for key in range(rows)]
+            connection.execute(text("INSERT INTO texts VALUES (:key, :body)"), values)
+        job = night(database)
+        told.append((job.total, job.scored, job.params["skipped"]))
+    assert told == [(3, 3, 0), (2, 2, 3), (0, 0, 5)]
+    with database.read() as connection:
+        predictions = select(func.count(), func.count(Prediction.review_id.distinct())).select_from(Prediction)
+        assert connection.execute(predictions).one() == (5, 5)
+
+
+def test_a_growing_directory_three_nights_in_a_row(
+    database: Database, schedule: Schedule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exports").mkdir()
+    schedule("score", "exports/", "--text", "body", "--id", "key", "--model", BERT)
+    monkeypatch.chdir("/")
+    told = []
+    for number in range(3):
+        rows = [{"key": f"{number}-{n}", "body": f"text {number} {n}"} for n in range(4)]
+        (tmp_path / "exports" / f"{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        job = night(database)
+        told.append((job.total, job.scored, job.params["skipped"]))
+    assert told == [(4, 4, 0), (4, 4, 4), (4, 4, 8)]
 
 
 @pytest.mark.usefixtures("reviews")
