@@ -12,7 +12,7 @@ from cli.names import names_a
 from cli.output import json_option, local_time, notes, print_facts, print_json, print_table, say
 from cli.requests import SCHEDULABLE, read_request
 from cli.run_job import run_job
-from cli.scheduled import owner, perform
+from cli.scheduled import failed_on_ctrl_c, owner, perform
 from cli.stack import running_app
 from db.clock import database_time
 from db.database import Database
@@ -20,6 +20,7 @@ from db.schedule_runs import OVERLAPS, RunStatus, begin_run, last_runs, runs_of
 from db.schedules import (
     StoredSchedule,
     add_schedule,
+    check_free,
     find_schedule,
     list_schedules,
     pause_schedule,
@@ -28,6 +29,7 @@ from db.schedules import (
 )
 from db.schema import open_database
 from producer.cron import Cron
+from worker.logs import log_to_stderr
 from worker.settings import WorkerSettings
 
 #: In a URL: what stands between the user and the host, and parameters of such names.
@@ -65,6 +67,7 @@ def add_command(
     _check_rescore(rescore, runs)
     database = open_database()
     with database.read() as connection:
+        check_free(connection, name)
         Cron.checked(cron, timezone, database_time(connection))
     # What is missing now, be it a column, is said now and not at night.
     read_request(database, runs, arguments)
@@ -169,7 +172,8 @@ def run_command(name: str, rescore: bool, no_wait: bool, as_json: bool) -> int:
         _check_rescore(rescore, find_schedule(connection, name).command)
     with database.write() as connection:
         run = begin_run(connection, name, owner(), lease_s, rescore=rescore)
-    with notes.status("Reading reviews"):
+    log_to_stderr()
+    with notes.status("Reading reviews"), failed_on_ctrl_c(database, run):
         job_id = perform(database, app, run, lease_s)
     return run_job(database, lambda _app: job_id, no_wait=no_wait, as_json=as_json)
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import replace
 
 import click
@@ -56,16 +56,19 @@ def perform(database: Database, app: Celery | None, run: HeldRun, lease_s: float
     except (LeaseLost, DatabaseUnreachable):
         raise
     except Exception as error:
-        reason = _reason(error)
-        log.warning(
-            "run failed",
-            action="run_failed",
-            name=run.schedule.name,
-            reason=reason,
-            exc_info=not isinstance(error, _EXPECTED),
-        )
         with database.write() as connection:
-            fail_run(connection, run, reason)
+            fail_run(connection, run, _reason(error))
+        raise
+
+
+@contextmanager
+def failed_on_ctrl_c(database: Database, run: HeldRun) -> Iterator[None]:
+    """End the run as failed where a person leaves it: a beat would read it all the same."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(LeaseLost), database.write() as connection:
+            fail_run(connection, run, "stopped by hand")
         raise
 
 
@@ -90,8 +93,11 @@ def main() -> None:
         _give_back(database, run, lease_s)
     except LeaseLost as error:
         log.warning("run lost", action="run_lost", name=run.schedule.name, reason=str(error))
-    except Exception:
-        sys.exit(1)  # noted and logged
+    except Exception as error:
+        is_fault = not isinstance(error, _EXPECTED)
+        name, reason = run.schedule.name, _reason(error)
+        log.warning("run failed", action="run_failed", name=name, reason=reason, exc_info=is_fault)
+        sys.exit(1)
 
 
 def _enqueue(database: Database, app: Celery | None, run: HeldRun) -> int:

@@ -40,7 +40,7 @@ class Timekeeper:
     redis_url: str
     lease_s: float
     max_deaths: int
-    _readers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _readers: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False)
 
     def run(self, stopping: threading.Event) -> None:
         """Keep time until `stopping` is set, then stop what reads.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import aliased
 
 from db.clock import database_time, utc_now
@@ -57,9 +57,10 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What is not over of a schedule's runs before, in words, and whether a run waits for it already."""
+    """What is not over of a schedule's runs before, in words: one that is going, or one that waits, or both."""
 
     words: str
+    is_going: bool
     has_waiting: bool
 
 
@@ -75,22 +76,26 @@ def fire(connection: Connection, seen: StoredSchedule, next_run_at: datetime) ->
 
 
 def begin_run(connection: Connection, name: str, owner: str, lease_s: float, *, rescore: bool = False) -> HeldRun:
-    """Fire a schedule now, whatever the clock says, and take the run at once.
+    """Fire a schedule now, whatever the clock says, and take the run at once; a run that waits is taken instead.
 
     Raises UnknownSchedule and RunsOverlap.
     """
     schedule = find_schedule(connection, name, lock=True)
+    _bury_dead(connection, schedule.id)
     before = _before(connection, schedule.id)
-    if before is not None:
+    if before is not None and before.is_going:
         raise RunsOverlap(f"{before.words}, and runs of {name} do not overlap; wait for it, or cancel its job")
+    if before is None:
+        _insert(connection, schedule.id, scheduled_for=database_time(connection), rescore=_rescores(schedule))
     note_run(connection, schedule.id)
-    rescore = rescore or bool(schedule.params.get("rescore"))
-    values = {"scheduled_for": database_time(connection), "rescore": rescore, "state": "running", "attempt": 1}
-    lease = {"lease_owner": owner, "lease_expires_at": utc_now(lease_s)}
-    run_id = _insert(connection, schedule.id, **values, **lease)
-    if run_id is None:
-        raise RunsOverlap(f"{name} fired in this very instant; try again")
-    return HeldRun(run_id, 1, 0, rescore, schedule)
+    waits = (ScheduleRun.schedule_id == schedule.id, ScheduleRun.state == "waiting")
+    changed = {"rescore": true()} if rescore else {}
+    taken = update(ScheduleRun).where(*waits).values(**_taken(owner, lease_s), **changed).returning(ScheduleRun.id)
+    run_id = connection.scalar(taken)
+    run = held_run(connection, run_id) if run_id is not None else None
+    if run is None:
+        raise RunsOverlap(f"{name} was fired or taken by another process in this very instant; try again")
+    return run
 
 
 def can_take_run(connection: Connection) -> bool:
@@ -104,13 +109,7 @@ def take_run(connection: Connection, owner: str, lease_s: float) -> HeldRun | No
     taken = connection.execute(
         update(ScheduleRun)
         .where(ScheduleRun.id == oldest.with_for_update(skip_locked=True).scalar_subquery())
-        .values(
-            state="running",
-            attempt=ScheduleRun.attempt + 1,
-            deaths=ScheduleRun.deaths + case((ScheduleRun.state == "running", 1), else_=0),
-            lease_owner=owner,
-            lease_expires_at=utc_now(lease_s),
-        )
+        .values(**_taken(owner, lease_s))
         .returning(ScheduleRun.id)
     ).first()
     return held_run(connection, taken.id) if taken else None
@@ -167,11 +166,15 @@ def _add_run(connection: Connection, schedule: StoredSchedule, scheduled_for: da
     None where the schedule has fired for that time already, as after a clock that was set back.
     """
     before = _before(connection, schedule.id)
-    values: dict[str, Any] = {"state": "waiting", "rescore": bool(schedule.params.get("rescore"))}
+    values: dict[str, Any] = {"state": "waiting", "rescore": _rescores(schedule)}
     if before is not None and (schedule.params.get("overlap") != "queue" or before.has_waiting):
         values |= {"state": "skipped", "reason": before.words, "finished_at": utc_now()}
     run_id = _insert(connection, schedule.id, scheduled_for=scheduled_for, **values)
     return None if run_id is None else str(values["state"])
+
+
+def _rescores(schedule: StoredSchedule) -> bool:
+    return bool(schedule.params.get("rescore"))
 
 
 def _insert(connection: Connection, schedule_id: int, **values: Any) -> int | None:
@@ -186,16 +189,27 @@ def _before(connection: Connection, schedule_id: int) -> _Before | None:
     states = list(connection.scalars(mine.where(ScheduleRun.state.in_(_OPEN))))
     has_waiting = "waiting" in states
     if "running" in states:
-        return _Before("the run before still reads its source", has_waiting)
+        return _Before("the run before still reads its source", True, has_waiting)
     job = connection.execute(_last_job().where(ScheduleRun.schedule_id == schedule_id)).first()
     if job is not None and job.state not in FINAL_STATES:
-        return _Before(f"job {job.id} of the run before is still {job.state}", has_waiting)
-    return _Before("another run waits", has_waiting) if has_waiting else None
+        return _Before(f"job {job.id} of the run before is still {job.state}", True, has_waiting)
+    return _Before("another run waits", False, has_waiting) if has_waiting else None
+
+
+def _bury_dead(connection: Connection, schedule_id: int) -> None:
+    """Fail the run whose process was not heard of again: where no beat runs, nobody would take it."""
+    dead = (ScheduleRun.schedule_id == schedule_id, _lease_ran_out())
+    reason = "the process that read its source was not heard of again"
+    connection.execute(update(ScheduleRun).where(*dead).values(state="failed", reason=reason, **_over()))
 
 
 def _may_begin() -> ColumnElement[bool]:
-    ran_out = and_(ScheduleRun.state == "running", ScheduleRun.lease_expires_at < utc_now())
-    return and_(ScheduleRun.state.in_(_OPEN), or_(and_(ScheduleRun.state == "waiting", ~_is_blocked()), ran_out))
+    waits_for_nothing = and_(ScheduleRun.state == "waiting", ~_is_blocked())
+    return and_(ScheduleRun.state.in_(_OPEN), or_(waits_for_nothing, _lease_ran_out()))
+
+
+def _lease_ran_out() -> ColumnElement[bool]:
+    return and_(ScheduleRun.state == "running", ScheduleRun.lease_expires_at < utc_now())
 
 
 def _is_blocked() -> ColumnElement[bool]:
@@ -209,6 +223,17 @@ def _is_blocked() -> ColumnElement[bool]:
 
 def _last_job(run: Any = ScheduleRun) -> Any:
     return select(Job.id, Job.state).join(run, run.job_id == Job.id).order_by(run.id.desc()).limit(1)
+
+
+def _taken(owner: str, lease_s: float) -> dict[str, Any]:
+    """What becomes of a run that is taken; one that was running lost its process."""
+    return {
+        "state": "running",
+        "attempt": ScheduleRun.attempt + 1,
+        "deaths": ScheduleRun.deaths + case((ScheduleRun.state == "running", 1), else_=0),
+        "lease_owner": owner,
+        "lease_expires_at": utc_now(lease_s),
+    }
 
 
 def _over() -> dict[str, Any]:

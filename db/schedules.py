@@ -44,10 +44,14 @@ def add_schedule(
     values = {"name": name, "cron": cron, "timezone": timezone, "command": command, "params": params}
     new = insert(connection, Schedule).values(**values, enabled=True, next_run_at=next_run_at)
     if connection.scalar(new.on_conflict_do_nothing().returning(Schedule.id)) is None:
-        raise ScheduleExists(
-            f"there is a schedule {name} already; take another name, or first: reviewmill schedule remove {name}"
-        )
+        raise _is_taken(name)
     return find_schedule(connection, name)
+
+
+def check_free(connection: Connection, name: str) -> None:
+    """Raises ScheduleExists where there is a schedule of that name."""
+    if connection.scalar(select(Schedule.id).where(Schedule.name == name)) is not None:
+        raise _is_taken(name)
 
 
 def find_schedule(connection: Connection, name: str, *, lock: bool = False) -> StoredSchedule:
@@ -134,3 +138,9 @@ def models_used(connection: Connection, schedule_id: int) -> list[int]:
     """The model versions that jobs of the schedule scored with, by id."""
     used = select(Job.model_id).distinct().where(Job.schedule_id == schedule_id, Job.kind == "score")
     return [model_id for model_id in connection.scalars(used) if model_id is not None]
+
+
+def _is_taken(name: str) -> ScheduleExists:
+    return ScheduleExists(
+        f"there is a schedule {name} already; take another name, or first: reviewmill schedule remove {name}"
+    )

@@ -331,6 +331,28 @@ def test_a_run_by_hand_is_taken_at_once_and_overlaps_nothing(
     assert come_due() == "skipped"
 
 
+def test_a_run_by_hand_takes_the_one_that_waits(database: Database, add: Add, come_due: Fire) -> None:
+    add()
+    come_due()
+    with database.write() as connection:
+        run = begin_run(connection, "nightly", "me", 60, rescore=True)
+    (only,) = history(database)
+    assert (run.id, run.rescore, only.state, only.scheduled_for) == (only.id, True, "running", LONG_AGO + DAY)
+    assert take(database) is None
+
+
+def test_a_run_by_hand_does_not_wait_for_the_dead(database: Database, add: Add) -> None:
+    add()
+    with database.write() as connection:
+        dead = begin_run(connection, "nightly", "me", -1)
+        run = begin_run(connection, "nightly", "me", 60)
+        with pytest.raises(LeaseLost):
+            renew_run(connection, dead, 60)
+    assert run.id != dead.id
+    assert [one.state for one in history(database)] == ["running", "failed"]
+    assert history(database)[1].reason == "the process that read its source was not heard of again"
+
+
 def test_pausing_lets_nothing_begin_and_resuming_makes_up_for_nothing(
     database: Database, add: Add, come_due: Fire
 ) -> None:
