@@ -1,9 +1,6 @@
 """`reviewmill beat`: the process beside the workers that keeps time."""
 
 import os
-import signal
-import threading
-from types import FrameType
 
 import click
 
@@ -12,6 +9,7 @@ from broker.errors import StackError
 from broker.redis_server import check_redis
 from broker.settings import BrokerSettings
 from cli.output import notes
+from cli.timekeeper import keep_time, stop_on_signals
 from db.schema import open_database
 from worker.context import owner_of
 from worker.logs import log_to_stderr
@@ -22,11 +20,9 @@ from worker.sweep import Sweeper
 
 @click.command("beat")
 def command() -> None:
-    """Ring again for chunks whose message was lost, and tell of jobs that ended, until stopped.
+    """Run the schedules, ring again for chunks whose message was lost, and tell of jobs that ended, until stopped.
 
-    Every worker does the same beside its work; this one never naps.
-
-    Needs a Redis: REVIEWMILL_REDIS_URL.
+    Any number may run: each schedule fires once. Needs a Redis: REVIEWMILL_REDIS_URL.
     """
     settings = BrokerSettings()
     if settings.is_embedded:
@@ -34,14 +30,9 @@ def command() -> None:
     check_redis(settings.url)
     worker, database = WorkerSettings(), open_database()
     sweeper = Sweeper(database, make_app(settings.url), list(TASKS), worker.sweep_s)
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = stop_on_signals()
     log_to_stderr()
     notes.print("The beat goes on. Ctrl-C stops it.")
     Notifier(database, owner_of(os.getpid()), worker.notify_secret.get_secret_value()).start(stopping)
-    sweeper.run(stopping)
+    sweeper.start(stopping)
+    keep_time(database, settings.url, stopping)

@@ -9,6 +9,7 @@ from celery import Celery
 
 from cli.columns import max_failures_option, pair_option, text_option
 from cli.distillation import distillation_options
+from cli.names import names_a
 from cli.notify import notify_option
 from cli.on_done import check_on_done, on_done_option
 from cli.output import json_option, notes, tell
@@ -21,15 +22,10 @@ from producer.checkpoints import DEFAULT_BASE
 from producer.enqueue import Doorway, TrainingPlan
 from producer.settings import ProducerSettings
 from producer.training_options import CLASS_WEIGHTS, HIGHEST_RANK, METRICS
-from producer.training_request import Training, TrainingRequest, check_name, find_training
+from producer.training_request import Training, TrainingRequest, find_training
 
 #: Options that are said as the plan keeps them; of the others the request makes what the plan keeps.
 _OF_THE_PLAN = {field.name for field in fields(TrainingPlan)} - {"validation_share", "test_share", "patience"}
-
-
-def _check_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    check_name(name)
-    return name
 
 
 @click.command("finetune")
@@ -46,7 +42,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 @pair_option
 @click.option("--multi-label", is_flag=True, help="A text may have several labels; in one column, '|' is between them.")
 @click.option("--regression", is_flag=True, help="The label is a number, and the model tells one.")
-@click.option("--name", required=True, callback=_check_name, help="Name of the model in the registry.")
+@click.option("--name", required=True, callback=names_a("model"), help="Name of the model in the registry.")
 @click.option("--base", help=f"minilm, a directory, a model or a hub id.  [default: {DEFAULT_BASE}, or the teacher]")
 @click.option(
     "--layers",

@@ -20,9 +20,10 @@ COMMANDS = {
     "jobs": ("cli.jobs", "List, show, watch, cancel and retry jobs."),
     "results": ("cli.results", "Ask for predictions."),
     "models": ("cli.models", "List, show, add, promote, compare and export models."),
-    "up": ("cli.up", "Keep the embedded stack running."),
+    "schedule": ("cli.schedule", "Score or fine-tune by the clock: every night, every hour."),
+    "up": ("cli.up", "Keep the embedded stack running, and the schedules."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
-    "beat": ("cli.beat", "Ring again for work whose message was lost."),
+    "beat": ("cli.beat", "Run the schedules, and ring again for work whose message was lost."),
     "db": ("cli.database", "Look after the database."),
 }
 

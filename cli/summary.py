@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cli.on_done import run_on_done
-from cli.output import print_json, print_table, say
+from cli.output import counted, print_json, print_table, say
 from cli.trouble import show_failures
 from db.database import Database
 from db.jobs import JobStatus, refused_rows
@@ -69,6 +69,8 @@ def _tell_scoring(database: Database, job: JobStatus, facts: dict[str, Any]) -> 
         f"Job {job.id} is {job.state}{seconds}: {job.total:,} rows read, "
         f"{job.scored:,} scored, {job.reused:,} reused, {job.failed:,} failed."
     )
+    if "skipped" in job.params:
+        say(f"{counted(job.params['skipped'], 'row')} were scored before and left out.")
     with database.read() as connection:
         counts = label_counts(connection, job.id)
         refused = refused_rows(connection, job.id, limit=3)

@@ -6,7 +6,7 @@ to them, the database's, so no Python time is ever stored in a lease.
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import Connection, DateTime, Dialect, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
@@ -58,3 +58,10 @@ def _sqlite_now(element: utc_now, compiler: SQLCompiler, **_: object) -> str:
 def _postgresql_now(element: utc_now, compiler: SQLCompiler, **_: object) -> str:
     # clock_timestamp, not now(): a long transaction must not live in the past.
     return f"(clock_timestamp() + make_interval(secs => {element.offset_s:.3f}))"
+
+
+def database_time(connection: Connection) -> datetime:
+    """What the database's clock says, in UTC: for times that are reckoned here and stored there."""
+    now = connection.scalar(select(utc_now()))
+    assert now is not None
+    return now

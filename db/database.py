@@ -1,5 +1,6 @@
 """Connections and transactions, the same for SQLite and PostgreSQL."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,8 @@ def _parse(url: str) -> URL:
         raise DatabaseError(f"{backend} databases are not supported; use sqlite or postgresql")
     if parsed.database in (None, "", ":memory:"):
         raise DatabaseError("a SQLite database must be a file that several processes can open")
-    return parsed
+    # Meant from here: a scheduled command is read from the folder that it was given in.
+    return parsed if parsed.database.startswith("file:") else parsed.set(database=os.path.abspath(parsed.database))
 
 
 _CONNECT_ARGUMENTS = {

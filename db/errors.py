@@ -54,4 +54,16 @@ class CheckpointError(DatabaseError):
 
 
 class LeaseLost(DatabaseError):
-    """The chunk is no longer held by this attempt: its lease ran out, or it was cancelled."""
+    """The chunk, or a schedule's run, is no longer held by this attempt: its lease ran out, or it was cancelled."""
+
+
+class UnknownSchedule(DatabaseError):
+    """No schedule has that name."""
+
+
+class ScheduleExists(DatabaseError):
+    """Another schedule has that name."""
+
+
+class RunsOverlap(DatabaseError):
+    """A run of a schedule was asked for while the one before is not over."""

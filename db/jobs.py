@@ -58,6 +58,7 @@ class NewJob:
     rejected: RejectedRows = ()
     examples: Sequence[LabelledReview] = field(default=())
     notify: str | None = None
+    schedule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class JobStatus:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    schedule_id: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -91,7 +93,7 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     """Store the job with its chunks, examples, refused rows and notification; return its id and its chunks' ids.
 
     All in the caller's one transaction, so that no reader ever sees half a job. A job whose every
-    row was refused has no chunks and is done at once.
+    row was refused, or left out, has no chunks and is done at once.
     """
     sizes = [len(ids) for ids in new.chunks]
     values = {
@@ -101,6 +103,7 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
         "priority": new.priority,
         "total": sum(sizes) + len(new.rejected),
         "rejected": len(new.rejected),
+        "schedule_id": new.schedule_id,
     }
     job_id = connection.scalar(insert(Job).values(values).returning(Job.id))
     assert job_id is not None
@@ -246,6 +249,7 @@ def _statuses() -> Any:
         Job.created_at,
         Job.started_at,
         Job.finished_at,
+        Job.schedule_id,
     ).outerjoin(Model, Model.id == Job.model_id)
 
 

@@ -23,6 +23,8 @@ def job_outcome(connection: Connection, job: JobStatus) -> dict[str, Any]:
     if job.kind == "score":
         done = job.scored + job.reused
         document["reviews_per_second"] = round(done / seconds, 2) if seconds else None
+        if "skipped" in job.params:
+            document["skipped"] = job.params["skipped"]
     elif job.model_id is not None:
         model = get_model(connection, job.model_id)
         document |= {"model": model.reference, "path": model.path, "metrics": model.metrics}

@@ -7,11 +7,11 @@ from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, or_, select
 
 from db.bulk import BulkInsert, insert_rows
 from db.dialect import is_one_of, sought_by_other_means
-from db.tables import Failure, Prediction, Review
+from db.tables import PRECISIONS, TRUNCATE, WHOLE, Failure, Prediction, Review
 
 
 class Verdict(NamedTuple):
@@ -105,6 +105,29 @@ def scored_texts(connection: Connection, model_id: int, text_hashes: Sequence[st
         )
     )
     return set(found)
+
+
+def already_scored(
+    connection: Connection,
+    review_ids: Sequence[int],
+    model_ids: Sequence[int],
+    precision: str | None,
+    reading: str = TRUNCATE,
+) -> set[int]:
+    """Those of the reviews that one of the models has scored, in the precision asked for or a more exact one.
+
+    Auto, or None, and int8 are content with any. What the null engine made up never counts, nor does what was read of a
+    text beyond the model's limit in another way than this one of READINGS.
+    """
+    of_models = [sought_by_other_means(connection, Prediction.model_id) == id_ for id_ in model_ids]
+    found = select(Prediction.review_id).where(
+        is_one_of(connection, Prediction.review_id, review_ids),
+        or_(*of_models),
+        Prediction.reading.in_((WHOLE, reading)),
+    )
+    exact = PRECISIONS[PRECISIONS.index(precision) :] if precision in ("bfloat16", "float32") else None
+    serves = Prediction.precision != "null" if exact is None else Prediction.precision.in_(exact)
+    return set(connection.scalars(found.where(serves)))
 
 
 def store_predictions(connection: Connection, model_id: int, scored: Iterable[Scored]) -> None:

@@ -81,7 +81,12 @@ class Model(Base):
 
 
 class Schedule(Base):
-    """A command that runs by the clock."""
+    """A command that runs by the clock: `cron` as it is read in `timezone`, an IANA name.
+
+    `params` holds the command's `arguments` as they were given, the `directory` that their paths start from, whether
+    runs `overlap` (skip or queue), and whether a scoring is to `rescore` what an earlier version scored.
+    `next_run_at` is null while it is paused.
+    """
 
     __tablename__ = "schedules"
 
@@ -89,7 +94,7 @@ class Schedule(Base):
     name: Mapped[str] = mapped_column(String(255), unique=True)
     cron: Mapped[str] = mapped_column(String(255))
     timezone: Mapped[str] = mapped_column(String(64))
-    command: Mapped[str] = mapped_column(String(32))
+    command: Mapped[str] = mapped_column(String(32))  # score or finetune
     params: Mapped[dict[str, Any]] = mapped_column(default=dict)
     enabled: Mapped[bool] = mapped_column(default=True)
     last_run_at: Mapped[datetime | None]
@@ -115,6 +120,38 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     schedule_id: Mapped[int | None] = mapped_column(Id, ForeignKey("schedules.id"))
+
+
+class ScheduleRun(Base):
+    """One time that a schedule fired, and what came of it.
+
+    A run that is `waiting` is taken under a lease and fenced by its attempt, as a chunk is; `running` means that its
+    source is read. It ends `enqueued`, with its job, in the transaction that makes the job; or `failed` or `skipped`,
+    with the reason. `skipped` counts the rows left out because they were scored before, `deaths` the processes that
+    were not heard of again while they read.
+    """
+
+    __tablename__ = "schedule_runs"
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "scheduled_for"),
+        Index(None, "schedule_id", "id"),
+        Index(None, "state"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    schedule_id: Mapped[int] = mapped_column(Id, ForeignKey("schedules.id", ondelete="CASCADE"))
+    scheduled_for: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16), default="waiting")  # running, enqueued, skipped, failed
+    rescore: Mapped[bool] = mapped_column(default=False)
+    attempt: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str | None] = mapped_column(String(255))
+    lease_expires_at: Mapped[datetime | None]
+    job_id: Mapped[int | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
+    skipped: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now())
+    finished_at: Mapped[datetime | None]
 
 
 class Chunk(Base):

@@ -1,6 +1,6 @@
 """Enqueuing: the job is committed to SQL whole, and only then are the workers rung."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
@@ -14,6 +14,7 @@ from db.kept import KEPT_COLUMNS
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
+from db.schedule_runs import HeldRun, end_with_job
 from db.tables import TRUNCATE
 from producer.calibration import check_calibration
 from producer.checkpoints import BaseCheckpoint
@@ -21,6 +22,7 @@ from producer.distillation import Distillation, student_labels
 from producer.errors import TeacherError
 from producer.failure_limit import FailureLimit
 from producer.head import head_labels
+from producer.incremental import leave_out_scored
 from producer.intake import Intake, take_in
 from producer.layers import check_layers
 from producer.rows import Columns
@@ -100,17 +102,21 @@ class Doorway:
         limit: int | None = None,
         max_failures: FailureLimit | None = None,
         notify: str | None = None,
+        scored_by: Collection[int] = (),
     ) -> NewJob:
         """Read a source to be scored; the job is not there before it is enqueued. Raises as `take_in` does.
 
         `asked` is the reference that the model was found by, to be kept. Without a precision, the setting of each
         worker decides. `long`, one of READINGS, is how texts beyond the model's limit are read. `notify` is told of the
-        job's end; see `check_notify`.
+        job's end; see `check_notify`. Reviews that a model version among `scored_by`, by id, has scored are left out,
+        and counted as `skipped`.
         """
         intake = take_in(self.database, source, columns, self.settings, limit, max_failures)
         params = {"source": source.name, **named_columns(columns), "long": long}
         if precision is not None:
             params["precision"] = precision
+        if scored_by:
+            params["skipped"] = leave_out_scored(self.database, intake, scored_by, precision, long)
         return replace(self._scoring(intake, params, model, asked), priority=priority, notify=notify)
 
     def enqueue_taken(
@@ -190,10 +196,15 @@ class Doorway:
         self._ring(retried.rings)
         return retried
 
-    def enqueue(self, new: NewJob) -> int:
-        """Store a job whole, ring for it, and return its id."""
+    def enqueue(self, new: NewJob, run: HeldRun | None = None) -> int:
+        """Store a job whole, ring for it, and return its id.
+
+        The run of a schedule that it is made by ends with it or not at all. Raises LeaseLost.
+        """
         with self.database.write() as connection:
             job_id, chunk_ids = create_job(connection, new)
+            if run is not None:
+                end_with_job(connection, run, job_id, new.params.get("skipped", 0))
         self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
         return job_id
 

@@ -108,6 +108,14 @@ class NotifyError(ProducerError):
     """Nobody can be told of a job's end there, or nothing signs what is told."""
 
 
+class BadName(ProducerError):
+    """Nothing can have that name."""
+
+
+class CronError(ProducerError):
+    """That is no cron expression, or no time zone, that a schedule could follow."""
+
+
 class JobFailed(ProducerError):
     """A job that was waited for failed, or was cancelled; `status` is how it ended."""
 

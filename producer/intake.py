@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, overload
@@ -54,6 +54,15 @@ class Intake:
     def read(self) -> int:
         """How many rows were read so far."""
         return len(self.review_ids) + len(self.rejected)
+
+    def leave_out(self, unwanted: Callable[[array], Collection[int]]) -> int:
+        """Take reviews out again, those of each run of ids that `unwanted` names; return how many rows they were."""
+        kept = array("q")
+        for ids in self.chunks(_ROWS_A_TRANSACTION):
+            gone = unwanted(ids)
+            kept.extend(id_ for id_ in ids if id_ not in gone)
+        before, self.review_ids = len(self.review_ids), kept
+        return before - len(kept)
 
     def labelled(self) -> Iterator[LabelledText]:
         """The reviews of a source of examples, in its order; a text may come more than once."""

@@ -42,7 +42,10 @@ class Scoring:
     options: ScoringOptions
 
     def prepare(self, doorway: Doorway, earlier: Collection[int] | None = None) -> NewJob:
-        """Read the source; the job is not there before it is enqueued. Raises as `take_in` does."""
+        """Read the source; the job is not there before it is enqueued. Raises as `take_in` does.
+
+        With `earlier`, ids of model versions, what they or the model itself have scored is left out.
+        """
         said = self.options
         return doorway.prepare_scoring(
             self.source,
@@ -55,6 +58,7 @@ class Scoring:
             limit=said.limit,
             max_failures=said.max_failures,
             notify=said.notify,
+            scored_by=() if earlier is None else {self.model.id, *earlier},
         )
 
 

@@ -1,6 +1,6 @@
 """What a person asks of a fine-tuning, at the command line or in Python, and the job that is made of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -17,6 +17,7 @@ from producer.distillation import (
 from producer.enqueue import Doorway, TrainingPlan
 from producer.errors import OptionError
 from producer.failure_limit import FailureLimit
+from producer.names import check_name
 from producer.reviews_request import Tell, find_label, find_text, open_told
 from producer.rows import Columns, check_columns
 from producer.training_options import METRICS, check_numbers
@@ -69,8 +70,11 @@ class Training:
     distillation: Distillation | None
     asked: TrainingRequest
 
-    def prepare(self, doorway: Doorway) -> NewJob:
-        """Read and check everything; the job is not there before it is enqueued. Raises as preparing it does."""
+    def prepare(self, doorway: Doorway, _earlier: Collection[int] | None = None) -> NewJob:
+        """Read and check everything; the job is not there before it is enqueued. Raises as preparing it does.
+
+        All of it is learned from, whatever a model version has scored before.
+        """
         job = doorway.prepare_finetuning(
             self.sources,
             self.columns,
@@ -85,7 +89,7 @@ class Training:
 
 def find_training(database: Database, asked: TrainingRequest, tell: Tell) -> Training:
     """Look for all that is named. Raises OptionError, SourceError, ColumnError, GuessError, ModelError and others."""
-    check_name(asked.plan.name)
+    check_name("model", asked.plan.name)
     problem_type, plan = _problem_type(asked), _plan(asked)
     sources = _open(asked, tell)
     columns = _columns(sources, asked, problem_type, tell)
@@ -95,13 +99,6 @@ def find_training(database: Database, asked: TrainingRequest, tell: Tell) -> Tra
         columns = taught_columns(columns, distillation.teacher)
         base = base or distillation.teacher.reference
     return Training(sources, columns, find_base(database, base or DEFAULT_BASE), plan, distillation, asked)
-
-
-def check_name(name: str) -> None:
-    """Raise OptionError for a name that would make no folder, or no reference before its @."""
-    plain = name.replace(".", "").replace("_", "").replace("-", "")
-    if not (plain.isascii() and plain.isalnum()) or name.startswith("."):
-        raise OptionError(f"{name!r} cannot name a model; use letters, digits, '.', '_' and '-'")
 
 
 def _problem_type(asked: TrainingRequest) -> str:

@@ -12,8 +12,8 @@ TEXT, PAIR = "text", "pair"
 class TextsSource:
     """Texts, and a second text beside each where pairs are given; a record's row is its place, from 1.
 
-    Raises SourceNameError for a name that cannot be kept, SourceError for one text alone, whose letters would be taken for texts, and
-    where there are not as many pairs as texts.
+    Raises SourceNameError for a name that cannot be kept, SourceError for one text alone, whose letters would be taken
+    for texts, and where there are not as many pairs as texts.
     """
 
     def __init__(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> None:
