@@ -129,6 +129,7 @@ class Chunk(Base):
         UniqueConstraint("job_id", "position"),
         Index(None, "state", "next_attempt_at"),
         Index(None, "job_id", "state", "position"),
+        Index(None, "state", "size"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

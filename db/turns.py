@@ -12,11 +12,13 @@ before its turn by the order of the messages leaves its own to another.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, not_, or_, select
+from sqlalchemy.orm import aliased
 
-from db.claims import is_due, is_free, is_suspect, ran_out
+from db.claims import Claim, is_due, is_free, is_suspect, ran_out
 from db.clock import utc_now
 from db.tables import PRIORITIES, Chunk, Job
 
@@ -41,6 +43,15 @@ def whose_turn(connection: Connection, rung_id: int) -> Turn | None:
     return _lock(connection, _next_of_job, job_id=job_id) or _lock(connection, _next_of_any, rung_id=rung_id)
 
 
+def small_waiting(connection: Connection, beside: Claim, room: int) -> int | None:
+    """The chunk, locked, of at most `room` reviews whose turn is next among jobs of which nothing is worked on.
+
+    They are of the kind and of the priority of the claim beside which it is to be worked on, or of a higher one.
+    """
+    about = {"rung_id": beside.chunk_id, "rank": PRIORITIES.index(beside.priority), "room": room}
+    return connection.scalar(_next_small(), about)
+
+
 def rank() -> ColumnElement[int]:
     """Where a job's priority stands among all, 0 being the highest."""
     return case({name: number for number, name in enumerate(PRIORITIES)}, value=Job.priority)
@@ -63,8 +74,7 @@ def _next_job() -> Select[int]:
     # Two questions, each of which an index answers at the first chunk that it finds.
     has_free = or_(exists().where(mine, is_due()), exists().where(mine, ran_out()))
     at_work = select(func.count()).where(mine, Chunk.state == "leased", Chunk.lease_expires_at >= utc_now())
-    waits_since = func.coalesce(Job.served_at, Job.created_at)
-    order = (rank(), at_work.correlate(Job).scalar_subquery(), waits_since, Job.id)
+    order = (rank(), at_work.correlate(Job).scalar_subquery(), _waits_since(), Job.id)
     return select(Job.id).where(_may_go(), has_free).order_by(*order).limit(1)
 
 
@@ -80,10 +90,24 @@ def _next_of_any(suspects: bool) -> Select[int]:
     return of_any.order_by(rank(), Chunk.id).limit(1).with_for_update(of=Chunk, skip_locked=True)
 
 
+@cache
+def _next_small() -> Select[int]:
+    beside = aliased(Chunk)
+    is_worked_on = exists().where(beside.job_id == Job.id, beside.state == "leased")
+    small = select(Chunk.id).join(Job, Job.id == Chunk.job_id).where(_may_go(), _is_free(False), ~is_worked_on)
+    may_pass = small.where(Chunk.size <= bindparam("room"), rank() <= bindparam("rank"))
+    order = (rank(), _waits_since(), Chunk.id)
+    return may_pass.order_by(*order).limit(1).with_for_update(of=Chunk, skip_locked=True)
+
+
 def _is_free(suspects: bool) -> ColumnElement[bool]:
     # The states are said once more for SQLite, which else reads every chunk that the job ever had.
     is_open = Chunk.state.in_(("pending", "leased"))
     return and_(is_open, is_free(), is_suspect()) if suspects else and_(is_due(), not_(is_suspect()))
+
+
+def _waits_since() -> ColumnElement[datetime]:
+    return func.coalesce(Job.served_at, Job.created_at)
 
 
 def _may_go() -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from db.claims import Claim, cancel_left_over, fail_chunk, give_back, postpone, 
 from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
 from db.together import claim_together
-from db.turns import Turn, whose_turn
+from db.turns import Turn, small_waiting, whose_turn
 from worker.context import WorkerContext
 from worker.errors import ModelChanged, ModelMissing, PrecisionError, StopRequested, TrainingError, reason_of
 from worker.lease import Heartbeat
@@ -69,12 +69,26 @@ def _serve(context: WorkerContext, rung_id: int, work: Work, *, suspects: bool) 
     if context.stopping.is_set():
         return True
     claimed_at = time.monotonic()
-    claims = _claim(context, rung_id, suspects)
-    if claims:
-        heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
-        with context.holding(claims), heartbeat:
-            _try(context, claims, heartbeat, work)
+    if claims := _claim(context, rung_id, suspects):
+        _hold(context, claims, claimed_at, work)
     return claims is not None
+
+
+def run_small(context: WorkerContext, beside: Claim, room: int, work: Work) -> None:
+    """Claim small chunks that wait, of together at most `room` reviews, and do the work, beside what is held already.
+
+    Which they are says `small_waiting`; their messages are left, to serve others or to be dropped. Never raises, as
+    above.
+    """
+    claimed_at = time.monotonic()
+    if claims := _claim_small(context, beside, room):
+        _hold(context, claims, claimed_at, work)
+
+
+def _hold(context: WorkerContext, claims: Sequence[Claim], claimed_at: float, work: Work) -> None:
+    heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
+    with context.holding(claims), heartbeat:
+        _try(context, claims, heartbeat, work)
 
 
 def _claim(context: WorkerContext, rung_id: int, suspects: bool) -> list[Claim] | None:
@@ -91,9 +105,31 @@ def _claim(context: WorkerContext, rung_id: int, suspects: bool) -> list[Claim] 
         return []
     if not claims:
         log.debug("nothing is free", action="nothing_free", chunk=rung_id)
+    _log_claims(claims)
+    return claims
+
+
+def _claim_small(context: WorkerContext, beside: Claim, room: int) -> list[Claim]:
+    try:
+        # Asked first without the right to write, which is seldom needed and for which others would have to wait.
+        with context.database.read() as connection:
+            if small_waiting(connection, beside, room) is None:
+                return []
+        with context.database.write() as connection:
+            chunk_id = small_waiting(connection, beside, room)
+            if chunk_id is None:
+                return []
+            claims = claim_together(connection, chunk_id, context.owner, context.settings.lease_s, room)
+    except DatabaseUnreachable as error:
+        log.warning("chunk not claimed", action="claim_failed", chunk=beside.chunk_id, reason=str(error))
+        return []
+    _log_claims(claims)
+    return claims
+
+
+def _log_claims(claims: Sequence[Claim]) -> None:
     for claim in claims:
         log.info("chunk claimed", action="chunk_claimed", **_about(claim))
-    return claims
 
 
 def _take(context: WorkerContext, connection: Connection, turn: Turn | None, rung_id: int) -> list[Claim]:

@@ -17,6 +17,7 @@ from worker.checkpoints.tokenizer import Encoded, tokenize_each
 from worker.chunk_plan import Answers, Books, Outcome, Plan
 from worker.context import WorkerContext
 from worker.inference import Costs, infer
+from worker.interludes import Interludes
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.precision.choose import AUTO, asked_precision, reusable_precisions
@@ -138,9 +139,12 @@ def _infer(
     answers.reasons |= untokenized
     hashes = [review.text_hash for review in reviews if review.text_hash not in untokenized]
 
+    interludes = Interludes(context, claims, score_chunks)
+
     def before_batch(done: int) -> None:
         heartbeat.done = done
         heartbeat.check()
+        interludes.play()
 
     _find_budget(context, loaded, claims, encoded, heartbeat)
     waiting = WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)

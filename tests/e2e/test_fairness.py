@@ -67,10 +67,38 @@ def test_ten_reviews_behind_a_large_job_return_before_it(
     waiting = chunks_in(team, large, "pending")
     run("jobs", "cancel", large)
     assert (finished["state"], finished["scored"]) == ("done", 10)
-    # The chunk that was under work when they came, and the one that was claimed ahead of it.
+    # No more than the chunk that was under work when they came, and the one that was claimed ahead of it.
     assert scored_during(team, large, small) <= 2 * _CHUNK_SIZE
     assert waiting > _CHUNKS / 2
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
     assert "Traceback" not in worker.said()
     team.close()
+
+
+def test_ten_reviews_do_not_wait_for_the_chunk_under_work(
+    run: Run, start: Start, team: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Half a minute of work on a quick machine, a few milliseconds at a time.
+    monkeypatch.setenv("REVIEWMILL_CHUNK_SIZE", "5000")
+    model = make_slow_checkpoint(tmp_path / "slow")
+    large = enqueue(run, tmp_path / "large.csv", 10_000, model)
+    worker = start("worker", "--devices", "cpu")
+    wait_until(lambda: reported(team, large))
+    small = enqueue(run, tmp_path / "small.csv", 10, model)
+    finished = json.loads(run("jobs", "watch", small, "--json").stdout)
+    states = {state: chunks_in(team, large, state) for state in ("pending", "leased", "done")}
+    run("jobs", "cancel", large)
+    assert (finished["state"], finished["scored"]) == ("done", 10)
+    # Both of the worker's tasks hold a chunk of the large job, and neither has ended one.
+    assert states == {"pending": 0, "leased": 2, "done": 0}
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    assert "Traceback" not in worker.said()
+    team.close()
+
+
+def reported(database: Database, job_id: int) -> int:
+    """Reviews of the job that were inferred so far."""
+    with database.read() as connection:
+        return connection.scalar(select(func.sum(Chunk.scored)).where(Chunk.job_id == job_id)) or 0

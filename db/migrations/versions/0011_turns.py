@@ -1,4 +1,4 @@
-"""Jobs take turns: when each was last served, and an index that finds its next chunk."""
+"""Jobs take turns: when each was last served, and indexes that find its next chunk, and small ones."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,16 +8,21 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_INDEX = "ix_chunks_job_id_state_position"
+_INDEXES = {
+    "ix_chunks_job_id_state_position": ["job_id", "state", "position"],
+    "ix_chunks_state_size": ["state", "size"],
+}
 
 
 def upgrade() -> None:
-    """Add the column and the index."""
+    """Add the column and the indexes."""
     op.add_column("jobs", sa.Column("served_at", sa.DateTime(timezone=True), nullable=True))
-    op.create_index(_INDEX, "chunks", ["job_id", "state", "position"])
+    for name, columns in _INDEXES.items():
+        op.create_index(name, "chunks", columns)
 
 
 def downgrade() -> None:
     """Take them away again."""
-    op.drop_index(_INDEX, "chunks")
+    for name in _INDEXES:
+        op.drop_index(name, "chunks")
     op.drop_column("jobs", "served_at")
