@@ -50,15 +50,14 @@ def ring(app: Celery, rings: Iterable[Ring]) -> int:
     return rung
 
 
-def is_dry(app: Celery, kind: str, priority: str) -> bool:
-    """Whether no message of that kind of job and that priority waits. Raises RedisUnreachable."""
-    # kombu keeps a list for each priority; its own count adds them up, and a message of low priority would
-    # then hide that one of high priority was lost.
+def is_dry(app: Celery, kind: str) -> bool:
+    """Whether no message of that kind of job waits, of whatever priority. Raises RedisUnreachable."""
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
             channel = connection.default_channel
-            key = channel._q_for_pri(QUEUES[kind], PRIORITIES[priority])
-            return not channel.client.llen(key)
+            # kombu keeps a list for each priority.
+            keys = [channel._q_for_pri(QUEUES[kind], priority) for priority in PRIORITIES.values()]
+            return not any(channel.client.llen(key) for key in keys)
     except AWAY as error:
         raise RedisUnreachable(f"Redis does not answer: {error}") from error

@@ -37,7 +37,8 @@ class Claim:
     """A chunk held by this process until its lease runs out.
 
     `errors` counts the attempts before this one that failed at the chunk's own work, `deaths` those whose
-    worker was not heard of again. `alone` says that it must not be worked on together with others.
+    worker was not heard of again. `alone` says that it must not be worked on together with others. One that was
+    `taken_along` with another is held without a message of its own having been heard.
     """
 
     chunk_id: int
@@ -52,6 +53,7 @@ class Claim:
     errors: int
     deaths: int
     alone: bool
+    taken_along: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,11 @@ def take_free(
 
     Returns their rows for `start_claims`, which must follow in the same transaction.
     """
-    # A lease that ran out was never given back: its worker died, or was cut off for as long.
-    ran_out = Chunk.state == "leased"
-    after_death = {name: case((ran_out, then), else_=getattr(Chunk, name)) for name, then in _after_death().items()}
-    columns = (Chunk.id, Chunk.attempt, Chunk.job_id, Chunk.review_ids, Chunk.errors, Chunk.deaths, Chunk.alone)
+    # A lease that is there to be claimed has run out: it was never given back.
+    is_left = Chunk.state == "leased"
+    after_death = {name: case((is_left, then), else_=getattr(Chunk, name)) for name, then in _after_death().items()}
+    names = ("id", "attempt", "job_id", "review_ids", "errors", "deaths", "alone", "lead_id")
+    columns = [getattr(Chunk, name) for name in names]
     taken = connection.execute(
         update(Chunk)
         .where(wanted, is_free())
@@ -209,23 +212,24 @@ def release_dead(connection: Connection, owner: str) -> list[int]:
     return list(freed)
 
 
-def is_free_suspect(connection: Connection, chunk_id: int) -> bool:
-    """Whether the chunk is free, and a worker has died of it, or may have."""
-    return connection.scalar(select(Chunk.id).where(Chunk.id == chunk_id, is_free(), is_suspect())) is not None
-
-
 def is_free() -> ColumnElement[bool]:
     """Whether anybody may claim a chunk now."""
-    due = or_(Chunk.next_attempt_at.is_(None), Chunk.next_attempt_at <= utc_now())
-    return or_(
-        and_(Chunk.state == "pending", due),
-        and_(Chunk.state == "leased", Chunk.lease_expires_at < utc_now()),
-    )
+    return or_(is_due(), ran_out())
+
+
+def is_due() -> ColumnElement[bool]:
+    """Whether a chunk waits for an attempt, and not for the time of one."""
+    return and_(Chunk.state == "pending", or_(Chunk.next_attempt_at.is_(None), Chunk.next_attempt_at <= utc_now()))
+
+
+def ran_out() -> ColumnElement[bool]:
+    """Whether a chunk is under a lease that ran out: its worker died, or was cut off for as long."""
+    return and_(Chunk.state == "leased", Chunk.lease_expires_at < utc_now())
 
 
 def is_suspect() -> ColumnElement[bool]:
     """Whether a worker has died of a chunk, or may have."""
-    # A lease that is there to be claimed has run out.
+    # As above: of a free chunk, the lease has run out.
     return or_(Chunk.deaths > 0, Chunk.alone, Chunk.state == "leased")
 
 
@@ -260,18 +264,30 @@ def _claim(row: Any, job: Any, owner: str) -> Claim:
         errors=row.errors,
         deaths=row.deaths,
         alone=row.alone,
+        taken_along=row.lead_id is not None,
     )
 
 
+def cancel_left_over(connection: Connection, chunk_id: int) -> None:
+    """Cancel the chunk if it was added to its job while that was being cancelled: no turn comes to it any more."""
+    cancelled = select(Job.id).where(Job.state == "cancelled")
+    left_over = (Chunk.id == chunk_id, Chunk.state == "pending", Chunk.job_id.in_(cancelled))
+    connection.execute(update(Chunk).where(*left_over).values(**_RELEASED, state="cancelled"))
+
+
 def _start_jobs(connection: Connection, job_ids: Iterable[int]) -> dict[int, Any]:
-    """Set pending jobs running, and return what their chunks need to know of them, by job."""
+    """Set pending jobs running, note that all have had a turn, and return what chunks need to know of them, by job."""
     mine = is_one_of(connection, Job.id, list(job_ids))
+    running = select(Job.id).where(mine, Job.state == "running")
+    # Whoever serves or settles one at this moment is not waited for: the order of turns need not be exact.
+    noted = running.with_for_update(key_share=True, skip_locked=True)
+    connection.execute(update(Job).where(Job.id.in_(noted)).values(served_at=utc_now()))
     waiting = select(Job.id).where(mine, Job.state == "pending").order_by(Job.id)
     connection.execute(
         update(Job)
         .where(Job.id.in_(waiting.with_for_update(key_share=True)))
         # A retried job keeps its first start: what it scored before counts towards its speed.
-        .values(state="running", started_at=func.coalesce(Job.started_at, utc_now()))
+        .values(state="running", started_at=func.coalesce(Job.started_at, utc_now()), served_at=utc_now())
     )
     columns = (Job.id, Job.state, Job.kind, Job.priority, Job.model_id, Job.params)
     return {row.id: row for row in connection.execute(select(*columns).where(mine))}

@@ -1,14 +1,14 @@
 """Which chunks the doorbell must be rung for again, because their message was lost.
 
 A message can be lost with Redis, with a producer that died before it rang, or with a worker that died before
-it claimed. A retry that has come due, and a lease that ran out, never had one. All show in the same two ways:
-SQL has a chunk that anybody may claim, and either no message waits in its queue, or one that was rung after it
-has been claimed already (messages of one priority are served in order, so its own must have been served too).
+it claimed. A retry that has come due, and a lease that ran out, never had one. As long as a message of that kind of
+job is left, no chunk waits for its own: any that is heard serves the chunk whose turn it is (db.turns). That some are
+missing shows when none is left: SQL then still has chunks that anybody may claim.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from db.claims import is_free
 from db.clock import utc_now
@@ -27,10 +27,11 @@ class Ring(NamedTuple):
     priority: str
 
 
-def lost_chunks(connection: Connection, kind: str, priority: str, *, queue_is_dry: bool, limit: int) -> list[Ring]:
-    """Free chunks of that kind and priority whose message was lost, the oldest first."""
-    found = connection.scalars(_lost(kind, priority, queue_is_dry).order_by(Chunk.id).limit(limit))
-    return [Ring(chunk_id, kind, priority) for chunk_id in found]
+def unrung_chunks(connection: Connection, kind: str, limit: int) -> list[Ring]:
+    """Free chunks of that kind of job that were not rung just now, the oldest first."""
+    free = select(Chunk.id, Job.kind, Job.priority).join(Job, Job.id == Chunk.job_id)
+    found = connection.execute(free.where(Job.kind == kind, is_free(), _is_old()).order_by(Chunk.id).limit(limit))
+    return [Ring(*row) for row in found]
 
 
 def note_rings(connection: Connection, rings: list[Ring]) -> list[Ring]:
@@ -42,17 +43,6 @@ def note_rings(connection: Connection, rings: list[Ring]) -> list[Ring]:
     noted = connection.scalars(update(Chunk).where(Chunk.id.in_(locked)).values(rung_at=utc_now()).returning(Chunk.id))
     mine = set(noted)
     return [ring for ring in rings if ring.chunk_id in mine]
-
-
-def _lost(kind: str, priority: str, queue_is_dry: bool) -> Any:
-    alike = and_(Job.kind == kind, Job.priority == priority)
-    lost = select(Chunk.id).join(Job, Job.id == Chunk.job_id).where(is_free(), _is_old(), alike)
-    if queue_is_dry:
-        return lost
-    # A chunk that was taken along with another is worked on, but its own message may still wait.
-    is_served = and_(Chunk.state == "leased", or_(Chunk.lead_id.is_(None), Chunk.lead_id == Chunk.id))
-    served = select(func.max(Chunk.rung_at)).join(Job, Job.id == Chunk.job_id).where(is_served, alike)
-    return lost.where(Chunk.rung_at < served.scalar_subquery())
 
 
 def _is_old() -> ColumnElement[bool]:

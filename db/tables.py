@@ -119,6 +119,8 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    #: When a worker last took a chunk of it, by which the turns of jobs are told.
+    served_at: Mapped[datetime | None]
     schedule_id: Mapped[int | None] = mapped_column(Id, ForeignKey("schedules.id"))
 
 
@@ -165,7 +167,12 @@ class Chunk(Base):
     """
 
     __tablename__ = "chunks"
-    __table_args__ = (UniqueConstraint("job_id", "position"), Index(None, "state", "next_attempt_at"))
+    __table_args__ = (
+        UniqueConstraint("job_id", "position"),
+        Index(None, "state", "next_attempt_at"),
+        Index(None, "job_id", "state", "position"),
+        Index(None, "state", "size"),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))

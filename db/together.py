@@ -2,25 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, not_, select, update
+from sqlalchemy import Connection, func, select, update
 
-from db.claims import Claim, is_free, is_suspect, start_claims, take_free
+from db.claims import Claim, is_due, start_claims, take_free
 from db.dialect import is_one_of
 from db.tables import PRIORITIES, TRUNCATE, Chunk, Job
+from db.turns import rank
 
 
-def claim_together(
-    connection: Connection, chunk_id: int, owner: str, lease_s: float, room: int, *, suspects: bool = True
-) -> list[Claim]:
+def claim_together(connection: Connection, chunk_id: int, owner: str, lease_s: float, room: int) -> list[Claim]:
     """Take the chunk as `claim_chunk` does and, if it is small, other small ones along; return all, in order of id.
 
     Together they have `room` reviews at most, each chunk half as many. Those taken along are due chunks whose attempts
     never went wrong, of the same model, ordered precision and way to read long texts, and of the same priority or a
-    higher one: for lower ones the chunk would have to wait. Without `suspects`, a chunk that a worker has died of, or
-    may have, is not to be had.
+    higher one: for lower ones the chunk would have to wait.
     """
-    wanted = Chunk.id == chunk_id if suspects else and_(Chunk.id == chunk_id, not_(is_suspect()))
-    taken = take_free(connection, wanted, owner, lease_s)
+    taken = take_free(connection, Chunk.id == chunk_id, owner, lease_s)
     if taken and _may_lead(taken[0], room):
         # Chosen before any job is locked, since all jobs are locked in order of id.
         along = _companions(connection, taken[0], room)
@@ -35,7 +32,8 @@ def _may_lead(row: Any, room: int) -> bool:
 
 
 def _is_small(size: Any, room: int) -> Any:
-    return 2 * size <= room
+    # Put so that the index on the size serves.
+    return size <= room // 2
 
 
 def _companions(connection: Connection, lead: Any, room: int) -> list[int]:
@@ -48,17 +46,16 @@ def _companions(connection: Connection, lead: Any, room: int) -> list[int]:
     job = connection.execute(select(*columns).where(Job.id == lead.job_id)).one()
     if job.kind != "score" or job.state == "cancelled":
         return []
-    rank = case({name: number for number, name in enumerate(PRIORITIES)}, value=Job.priority)
     left = room - len(lead.review_ids)
     found = connection.execute(
         select(Chunk.id, Chunk.size)
         .join(Job, Job.id == Chunk.job_id)
-        .where(Chunk.state == "pending", is_free(), _is_small(Chunk.size, room))
+        .where(is_due(), _is_small(Chunk.size, room))
         .where(Chunk.errors == 0, Chunk.deaths == 0, Chunk.alone.is_(False))
         .where(Job.kind == "score", Job.model_id == job.model_id, precision.is_not_distinct_from(job.precision))
         .where(reading == job.reading)
-        .where(Job.state.in_(("pending", "running")), rank <= PRIORITIES.index(job.priority))
-        .order_by(rank, Chunk.id)
+        .where(Job.state.in_(("pending", "running")), rank() <= PRIORITIES.index(job.priority))
+        .order_by(rank(), Chunk.id)
         .limit(left)
         # What another worker takes at this moment is not waited for.
         .with_for_update(of=Chunk, skip_locked=True)

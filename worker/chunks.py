@@ -8,10 +8,11 @@ import structlog
 from sqlalchemy import Connection
 
 from broker.doorbell import ring
-from db.claims import Claim, fail_chunk, give_back, is_free_suspect, postpone, retry_later, still_held
+from db.claims import Claim, cancel_left_over, fail_chunk, give_back, postpone, retry_later, still_held
 from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
 from db.together import claim_together
+from db.turns import Turn, small_waiting, whose_turn
 from worker.context import WorkerContext
 from worker.errors import (
     ModelChanged,
@@ -52,60 +53,99 @@ _MACHINE_ERRORS = {
 log = structlog.get_logger()
 
 
-def run_chunk(context: WorkerContext, chunk_id: int, work: Work) -> None:
-    """Claim the chunk, others along with it if they are small, and do the work.
+def run_chunk(context: WorkerContext, rung_id: int, work: Work) -> None:
+    """Claim the chunk whose turn it is, others along with it if they are small, and do the work.
 
-    A chunk that is done or held already is left alone. Never raises for the chunks' sake: whatever happens is
-    written to SQL, which the sweep acts upon.
+    It is of the kind of job of the chunk that was rung for, and often another chunk than that. Where none is free
+    the ring is dropped. Never raises for the chunks' sake: whatever happens is written to SQL, which the sweep acts
+    upon.
     """
-    # Its message may come after it was taken along with another: a thousand such are dropped without a query.
-    if chunk_id in context.held:
+    # One ring was heard for all that are held together; the others', which a thousand may be, are dropped without a
+    # query. There are then as many rings as free chunks, as before.
+    held = context.held.get(rung_id)
+    if held is not None and held.taken_along:
         return
     with context.turns.beside_others():
-        if _run(context, chunk_id, work, suspects=False):
-            return
-    if _waits_as_suspect(context, chunk_id):
+        served = _serve(context, rung_id, work, suspects=False)
+    if not served:
         with context.turns.alone():
-            _run(context, chunk_id, work, suspects=True)
+            _serve(context, rung_id, work, suspects=True)
 
 
-def _run(context: WorkerContext, chunk_id: int, work: Work, *, suspects: bool) -> bool:
-    """Claim the chunk and do the work; return whether it was to be had."""
+def _serve(context: WorkerContext, rung_id: int, work: Work, *, suspects: bool) -> bool:
+    """Claim what there is to be claimed and do the work; return False where it is a suspect's turn, and may not be."""
     if context.stopping.is_set():
         return True
     claimed_at = time.monotonic()
-    claims = _claim(context, chunk_id, suspects)
-    if not claims:
-        return False
+    if claims := _claim(context, rung_id, suspects):
+        _hold(context, claims, claimed_at, work)
+    return claims is not None
+
+
+def run_small(context: WorkerContext, beside: Claim, room: int, work: Work) -> None:
+    """Claim small chunks that wait, of together at most `room` reviews, and do the work, beside what is held already.
+
+    Which they are says `small_waiting`; their messages are left, to serve others or to be dropped. Never raises, as
+    above.
+    """
+    claimed_at = time.monotonic()
+    if claims := _claim_small(context, beside, room):
+        _hold(context, claims, claimed_at, work)
+
+
+def _hold(context: WorkerContext, claims: Sequence[Claim], claimed_at: float, work: Work) -> None:
     heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
     with context.holding(claims), heartbeat:
         _try(context, claims, heartbeat, work)
-    return True
 
 
-def _claim(context: WorkerContext, chunk_id: int, suspects: bool) -> list[Claim]:
-    lease_s, room = context.settings.lease_s, context.settings.chunk_size
+def _claim(context: WorkerContext, rung_id: int, suspects: bool) -> list[Claim] | None:
+    """The claims, or None where it is a suspect's turn, and may not be."""
     try:
         with context.database.write() as connection:
-            claims = claim_together(connection, chunk_id, context.owner, lease_s, room, suspects=suspects)
+            turn = whose_turn(connection, rung_id)
+            if turn is not None and turn.is_suspect and not suspects:
+                return None
+            claims = _take(context, connection, turn, rung_id)
     except DatabaseUnreachable as error:
         # The message is gone, the chunk is not: the sweep rings it again.
-        log.warning("chunk not claimed", action="claim_failed", chunk=chunk_id, reason=str(error))
+        log.warning("chunk not claimed", action="claim_failed", chunk=rung_id, reason=str(error))
         return []
     if not claims:
-        log.debug("chunk not free", action="chunk_not_free", chunk=chunk_id)
-    for claim in claims:
-        log.info("chunk claimed", action="chunk_claimed", **_about(claim))
+        log.debug("nothing is free", action="nothing_free", chunk=rung_id)
+    _log_claims(claims)
     return claims
 
 
-def _waits_as_suspect(context: WorkerContext, chunk_id: int) -> bool:
+def _claim_small(context: WorkerContext, beside: Claim, room: int) -> list[Claim]:
     try:
+        # Asked first without the right to write, which is seldom needed and for which others would have to wait.
         with context.database.read() as connection:
-            return is_free_suspect(connection, chunk_id)
+            if small_waiting(connection, beside, room) is None:
+                return []
+        with context.database.write() as connection:
+            chunk_id = small_waiting(connection, beside, room)
+            if chunk_id is None:
+                return []
+            claims = claim_together(connection, chunk_id, context.owner, context.settings.lease_s, room)
     except DatabaseUnreachable as error:
-        log.warning("chunk not claimed", action="claim_failed", chunk=chunk_id, reason=str(error))
-        return False
+        log.warning("chunk not claimed", action="claim_failed", chunk=beside.chunk_id, reason=str(error))
+        return []
+    _log_claims(claims)
+    return claims
+
+
+def _log_claims(claims: Sequence[Claim]) -> None:
+    for claim in claims:
+        log.info("chunk claimed", action="chunk_claimed", **_about(claim))
+
+
+def _take(context: WorkerContext, connection: Connection, turn: Turn | None, rung_id: int) -> list[Claim]:
+    if turn is None:
+        cancel_left_over(connection, rung_id)
+        return []
+    settings = context.settings
+    return claim_together(connection, turn.chunk_id, context.owner, settings.lease_s, settings.chunk_size)
 
 
 def _try(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat, work: Work) -> None:

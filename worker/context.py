@@ -30,7 +30,8 @@ class WorkerContext:
     """One process: its database, doorbell, loaded models, and the one device it works on.
 
     `device` is held by whichever task infers or trains, so that the process can claim and tokenize
-    the next chunk, and write the last one, while the device works. `turns` keep suspects apart from the rest.
+    the next chunk, and write the last one, while the device works; small work may come in between, in the same
+    thread. `turns` keep suspects apart from the rest.
     `stopping` is set on SIGTERM. `held` are the claims under work, by chunk.
     """
 
@@ -39,7 +40,7 @@ class WorkerContext:
     settings: WorkerSettings
     models: LoadedModels
     owner: str = field(default_factory=_owner)
-    device: threading.Lock = field(default_factory=threading.Lock)
+    device: threading.RLock = field(default_factory=threading.RLock)
     turns: Turns = field(default_factory=Turns)
     stopping: threading.Event = field(default_factory=threading.Event)
     held: dict[int, Claim] = field(default_factory=dict)

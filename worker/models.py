@@ -62,6 +62,11 @@ class LoadedModels:
                 self._loaded.popitem(last=False)
             return self._loaded[key]
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether somebody loads a model, or looks for its precision, so that `get` would wait."""
+        return self._loading.locked()
+
     def _precision(self, model_id: int, job_id: int | None) -> str:
         if choose_engine(self._settings.engine, self.device) == NULL:
             return NULL

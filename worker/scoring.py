@@ -18,6 +18,7 @@ from worker.chunk_plan import Answers, Books, Outcome, Plan
 from worker.combining import combine
 from worker.context import WorkerContext
 from worker.inference import Costs, infer
+from worker.interludes import Interludes
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.precision.choose import AUTO, asked_precision, reusable_precisions
@@ -144,9 +145,12 @@ def _infer(
     hashes = [review.text_hash for review in reviews if review.text_hash not in unread]
     sequences = Sequences(readings)
 
+    interludes = Interludes(context, claims, score_chunks)
+
     def before_batch(done: int) -> None:
         heartbeat.done = done * len(readings) // len(sequences.encoded)
         heartbeat.check()
+        interludes.play()
 
     _find_budget(context, loaded, claims, sequences.encoded, heartbeat)
     waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.tokenizer.pad_token_id)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import structlog
 from celery import Celery
 
-from broker.app import PRIORITIES
 from broker.doorbell import is_dry, ring
 from db.database import Database
-from db.rings import lost_chunks, note_rings
+from db.rings import note_rings, unrung_chunks
 
 #: Chunks rung in one sweep of one queue, so that a queue that was wiped is filled again bit by bit.
 _MOST_RINGS = 500
@@ -42,12 +41,10 @@ class Sweeper:
 
     def sweep(self, kind: str) -> int:
         """Ring the lost chunks of one kind of job; return how many were rung. Raises BrokerError, DatabaseError."""
-        return sum(self._sweep_queue(kind, priority) for priority in PRIORITIES)
-
-    def _sweep_queue(self, kind: str, priority: str) -> int:
-        dry = is_dry(self.app, kind, priority)
+        if not is_dry(self.app, kind):
+            return 0
         with self.database.read() as connection:
-            lost = lost_chunks(connection, kind, priority, queue_is_dry=dry, limit=_MOST_RINGS)
+            lost = unrung_chunks(connection, kind, _MOST_RINGS)
         if not lost:
             return 0
         # Written down first: a ring that then fails is a lost one, and the next sweep's.

@@ -48,22 +48,24 @@ def test_a_message_is_a_task_and_a_chunk_id_and_nothing_else(app: Celery, client
 
 def test_each_kind_has_its_queue(app: Celery) -> None:
     ring(app, [Bell(1), Bell(2), Bell(3, kind="finetune")])
-    assert {kind: is_dry(app, kind, "normal") for kind in QUEUES} == {"score": False, "finetune": False}
+    assert {kind: is_dry(app, kind) for kind in QUEUES} == {"score": False, "finetune": False}
     assert received(app, "train") == [3]
-    assert {kind: is_dry(app, kind, "normal") for kind in QUEUES} == {"score": False, "finetune": True}
+    assert {kind: is_dry(app, kind) for kind in QUEUES} == {"score": False, "finetune": True}
 
 
 @pytest.mark.parametrize("priority", PRIORITIES)
-def test_a_queue_is_dry_by_priority(app: Celery, priority: str) -> None:
-    assert is_dry(app, "score", priority)
+def test_a_queue_with_a_message_of_any_priority_is_not_dry(app: Celery, priority: str) -> None:
+    assert is_dry(app, "score")
     ring(app, [Bell(1, priority=priority)])
-    assert {name for name in PRIORITIES if not is_dry(app, "score", name)} == {priority}
+    assert not is_dry(app, "score")
+    assert received(app, "score") == [1]
+    assert is_dry(app, "score")
 
 
 def test_a_wiped_redis_is_rung_again(app: Celery, client: redis.Redis) -> None:
     ring(app, [Bell(1)])
     client.flushall()
-    assert is_dry(app, "score", "normal")
+    assert is_dry(app, "score")
     assert ring(app, [Bell(2)]) == 1
     assert received(app, "score") == [2]
 
@@ -71,7 +73,7 @@ def test_a_wiped_redis_is_rung_again(app: Celery, client: redis.Redis) -> None:
 def test_a_redis_that_is_away_is_no_dry_queue(app: Celery, server: RedisServer) -> None:
     server.stop()
     with pytest.raises(RedisUnreachable):
-        is_dry(app, "score", "normal")
+        is_dry(app, "score")
 
 
 def test_the_higher_priority_is_served_first(app: Celery) -> None:

@@ -14,7 +14,7 @@ import db.migrations
 from db.claims import claim_chunk
 from db.database import Database
 from db.errors import DatabaseError, DatabaseUnreachable, SchemaMismatch
-from db.rings import lost_chunks
+from db.rings import unrung_chunks
 from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
 from db.settings import DatabaseSettings
 from db.tables import Base, Example, Prediction
@@ -66,7 +66,7 @@ def test_a_job_of_the_first_version_goes_on_after_the_upgrade(
         connection.execute(text(f"{chunk} VALUES (1, 1, 0, 'pending', 3, 2, 0, 0, 0, '[7, 8]')"))
     upgrade(database)
     with database.write() as connection:
-        (lost,) = lost_chunks(connection, "score", "normal", queue_is_dry=True, limit=10)
+        (lost,) = unrung_chunks(connection, "score", limit=10)
         claim = claim_chunk(connection, lost.chunk_id, "me", 60)
     assert claim is not None
     assert (claim.attempt, claim.errors, claim.deaths, claim.review_ids) == (4, 0, 0, [7, 8])

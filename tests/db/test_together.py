@@ -13,7 +13,6 @@ from db.database import Database
 from db.jobs import NewJob, cancel_job, create_job, settle_jobs
 from db.registry import RegisteredModel, register_model
 from db.reviews import store_reviews
-from db.rings import lost_chunks
 from db.suspects import split_chunk
 from db.tables import Chunk, Job
 from db.together import claim_together
@@ -55,6 +54,7 @@ def test_small_chunks_go_together_up_to_the_room(database: Database, enqueue: En
     claims = take(lead)
     assert ids(claims) == [lead, *others[:2]]
     assert [(one.attempt, len(one.review_ids), one.owner) for one in claims] == [(1, 6, "me")] * 3
+    assert [one.taken_along for one in claims] == [False, True, True]
     assert len({one.job_id for one in claims}) == 3
     with database.read() as connection:
         assert sorted(connection.scalars(select(Job.state))) == ["pending", "running", "running", "running"]
@@ -241,14 +241,3 @@ def test_a_worker_does_not_wait_for_what_another_is_taking(database: Database, e
         other.execute(text("SET LOCAL lock_timeout = '5s'"))
         assert len(claim_together(one, first, "me", 60, 2)) == 2
         assert ids(claim_together(other, third, "you", 60, 4)) == [third, fourth]
-
-
-def test_a_chunk_taken_along_does_not_make_earlier_ones_lost(database: Database, enqueue: Enqueue, take: Take) -> None:
-    lead, waits, along = enqueue(), enqueue(15), enqueue()
-    with database.write() as connection:
-        for chunk_id, age in ((lead, 60), (waits, 40), (along, 20)):
-            connection.execute(update(Chunk).where(Chunk.id == chunk_id).values(rung_at=utc_now(-age)))
-    assert ids(take(lead)) == [lead, along]
-    with database.read() as connection:
-        # The message of `along` still waits behind that of `waits`.
-        assert lost_chunks(connection, "score", "normal", queue_is_dry=False, limit=10) == []

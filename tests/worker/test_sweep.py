@@ -55,7 +55,7 @@ def wait_until(true: Callable[[], object], timeout_s: float = 15.0) -> None:
 def test_a_lost_message_is_rung_once(sweeper: Sweeper) -> None:
     assert sweeper.sweep("finetune") == 0
     assert sweeper.sweep("score") == 1
-    assert not is_dry(sweeper.app, "score", "normal")
+    assert not is_dry(sweeper.app, "score")
     assert sweeper.sweep("score") == 0
 
 
@@ -80,10 +80,10 @@ def test_two_sweeps_at_once_ring_once(sweeper: Sweeper, server: RedisServer) -> 
 
 @pytest.mark.usefixtures("lost_chunk", "running")
 def test_it_outlives_a_redis_that_is_away(sweeper: Sweeper, server: RedisServer, database: Database) -> None:
-    wait_until(lambda: not is_dry(sweeper.app, "score", "normal"))
+    wait_until(lambda: not is_dry(sweeper.app, "score"))
     server.stop()
     threading.Event().wait(0.3)  # a few sweeps that find nothing there
     server.start()
     with database.write() as connection:
         connection.execute(update(Chunk).values(rung_at=utc_now(-60)))
-    wait_until(lambda: not is_dry(sweeper.app, "score", "normal"))
+    wait_until(lambda: not is_dry(sweeper.app, "score"))
