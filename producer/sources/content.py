@@ -47,8 +47,9 @@ class Content:
         """The bytes from the beginning, for as long as the block lasts. Raises SourceError, also from within it."""
         with _told_plainly(self.place), self.place.open() as raw:
             self._raw, self._size = raw, self.place.size_bytes()
+            file = raw if self.compression is None else decompressed(raw, self.compression)
             try:
-                yield raw if self.compression is None else decompressed(raw, self.compression)
+                yield file
             finally:
                 self._share, self._raw = self._passed(raw), None
 
