@@ -8,6 +8,7 @@ from cli.columns import find_text, text_option
 from cli.comparison import Side, document, show_comparison
 from cli.follow import follow_job
 from cli.output import json_option, notes, print_json
+from cli.reading import open_reviews, reading_options
 from cli.stack import running_stack
 from cli.summary import finish, outcome
 from db.agreement import answers_of_both, check_comparable, computing_s, labels_from_examples, trained_on
@@ -22,7 +23,6 @@ from producer.comparison import Compared, compared_of_job, compared_of_source
 from producer.enqueue import Doorway
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import open_source
 
 Models = tuple[RegisteredModel, RegisteredModel]
 
@@ -35,18 +35,27 @@ Models = tuple[RegisteredModel, RegisteredModel]
 @click.option("--id", metavar="COL", help="Column with your own id; without it the text makes one.")
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
 @click.option("--label", metavar="COL", help="Column with the right label, where it is known.")
+@reading_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @click.option("--job", type=click.IntRange(min=1), metavar="ID", help="Compare on the reviews of this job instead.")
 @json_option
 def command(
-    first: str, second: str, source: str | None, job: int | None, limit: int | None, as_json: bool, **columns: Any
+    first: str,
+    second: str,
+    source: str | None,
+    job: int | None,
+    encoding: str | None,
+    delimiter: str | None,
+    limit: int | None,
+    as_json: bool,
+    **columns: Any,
 ) -> int:
     """Score the same reviews with the models A and B, and show where they differ.
 
     The right labels are those of --label, or those that fine-tuning was given for these reviews.
     """
-    _check_options(source, job, {**columns, "limit": limit})
-    reviews = None if source is None else open_source(source)
+    _check_options(source, job, {**columns, "encoding": encoding, "delimiter": delimiter, "limit": limit})
+    reviews = None if source is None else open_reviews(source, encoding=encoding, delimiter=delimiter)
     if reviews is not None:
         columns["text"] = find_text(reviews, columns.pop("text"), columns.values())
         check_columns(reviews, Columns(**columns))

@@ -12,6 +12,7 @@ from broker.presence import live_devices
 from broker.settings import BrokerSettings
 from cli.columns import find_text, keep_option, split_keep, text_option
 from cli.output import answers, json_option, notes, print_json, share
+from cli.reading import open_reviews, reading_options
 from cli.stack import running_app
 from db.database import Database
 from db.registry import RegisteredModel
@@ -20,7 +21,7 @@ from producer.checkpoints import find_or_add_model
 from producer.estimate import SAMPLE_ROWS, Estimate, estimate_scoring
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import Source, open_source
+from producer.sources import Source
 from worker.devices import device_name, find_devices
 from worker.settings import WorkerSettings
 
@@ -29,30 +30,33 @@ _DIGITS = 2
 
 
 @click.command("estimate")
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @text_option
 @click.option("--id", "id_", metavar="COL", help="Column with your own id.")
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
 @keep_option
 @click.option("--model", metavar="M", help="NAME, NAME@VERSION, NAME@ALIAS, a hub id or a directory.")
+@reading_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Estimate for the first N rows only.")
 @click.option(
     "--sample", type=click.IntRange(min=1), default=SAMPLE_ROWS, show_default=True, metavar="N", help="Rows to read."
 )
 @json_option
 def command(
-    source: str,
+    sources: tuple[str, ...],
     text: str | None,
     id_: str | None,
     pair: str | None,
     keep: tuple[str, ...],
     model: str | None,
+    encoding: str | None,
+    delimiter: str | None,
     limit: int | None,
     sample: int,
     as_json: bool,
 ) -> None:
-    """Tell from the first rows of SOURCE what scoring it would come to; nothing is stored or enqueued."""
-    reviews = open_source(source)
+    """Tell from the first rows of a source what scoring it would come to; nothing is stored or enqueued."""
+    reviews = open_reviews(*sources, encoding=encoding, delimiter=delimiter)
     kept = split_keep(reviews, keep)
     columns = Columns(text=find_text(reviews, text, (id_, pair, *kept)), id=id_, pair=pair, keep=kept)
     check_columns(reviews, columns)

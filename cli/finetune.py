@@ -11,6 +11,7 @@ from celery import Celery
 from cli.columns import find_label, find_text, max_failures_option, text_option
 from cli.distillation import distillation_options, read_distillation
 from cli.output import json_option, notes
+from cli.reading import open_reviews, reading_options
 from cli.run_job import run_job
 from cli.training_check import show_training_check
 from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -22,7 +23,7 @@ from producer.enqueue import Doorway, TrainingPlan
 from producer.failure_limit import FailureLimit
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import Source, open_source
+from producer.sources import Source
 from producer.training_options import CLASS_WEIGHTS
 from producer.training_set import TrainingSources
 
@@ -43,7 +44,7 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
 
 
 @click.command("finetune")
-@click.argument("source")
+@click.argument("named", metavar="SOURCE...", nargs=-1, required=True)
 @text_option
 @click.option(
     "--label",
@@ -127,13 +128,14 @@ def _check_name(_context: click.Context, _option: click.Parameter, name: str) ->
     metavar="P",
     help="Epochs in a row that may be no better, with --early-stopping. [default: 1]",
 )
+@reading_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows of SOURCE only.")
 @max_failures_option
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
 def command(
-    source: str,
+    named: tuple[str, ...],
     text: str | None,
     labels: tuple[str, ...],
     pair: str | None,
@@ -143,6 +145,8 @@ def command(
     teacher: str | None,
     distill_temperature: float | None,
     label_weight: float | None,
+    encoding: str | None,
+    delimiter: str | None,
     limit: int | None,
     max_failures: FailureLimit | None,
     no_wait: bool,
@@ -166,7 +170,8 @@ def command(
     }
     stopping = {"early_stopping": early_stopping, "patience": _patience(early_stopping, patience)}
     training = TrainingPlan(**shares, **stopping, **plan)  # type: ignore[arg-type]
-    sources = _open({"train": source, "validation": validation, "test": test})
+    beside = {"validation": validation, "test": test}
+    sources = _open(named, beside, encoding=encoding, delimiter=delimiter)
     columns = _columns(sources.train, text, pair, labels, problem_type, has_teacher=teacher is not None)
     for one in sources.by_split().values():
         check_columns(one, columns)
@@ -238,5 +243,7 @@ def _patience(early_stopping: str | None, patience: int | None) -> int:
     return patience or 1
 
 
-def _open(named: Mapping[str, str | None]) -> TrainingSources:
-    return TrainingSources(**{split: open_source(name) for split, name in named.items() if name is not None})
+def _open(named: tuple[str, ...], beside: Mapping[str, str | None], **form: str | None) -> TrainingSources:
+    opened = {"train": open_reviews(*named, **form)}
+    opened |= {split: open_reviews(name, **form) for split, name in beside.items() if name is not None}
+    return TrainingSources(**opened)

@@ -6,6 +6,7 @@ from celery import Celery
 from cli.columns import find_text, keep_option, max_failures_option, mention_id, split_keep, text_option
 from cli.estimate import make_estimate, show_estimate
 from cli.output import json_option, notes
+from cli.reading import open_reviews, reading_options
 from cli.run_job import run_job
 from db.schema import open_database
 from db.tables import PRECISIONS, PRIORITIES
@@ -15,7 +16,7 @@ from producer.estimate import expected_rows
 from producer.failure_limit import FailureLimit
 from producer.rows import Columns, check_columns
 from producer.settings import ProducerSettings
-from producer.sources import Source, open_source
+from producer.sources import Source
 from producer.sources.named import NamedSource
 
 #: Rows from which a person is told first what they are about to start.
@@ -23,7 +24,7 @@ _LARGE = 1_000_000
 
 
 @click.command("score")
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @text_option
 @click.option("--id", "id_", metavar="COL", help="Column with your own id; without it the text makes one.")
 @click.option("--pair", metavar="COL", help="Column with a second text, for models that compare two.")
@@ -36,12 +37,13 @@ _LARGE = 1_000_000
     type=click.Choice(PRECISIONS),
     help="Number format on CPUs: auto takes the fastest that says what float32 says.  [default: the workers' setting]",
 )
+@reading_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only.")
 @max_failures_option
 @click.option("--no-wait", is_flag=True, help="Enqueue and return; follow with `jobs watch`.")
 @json_option
 def command(
-    source: str,
+    sources: tuple[str, ...],
     text: str | None,
     id_: str | None,
     pair: str | None,
@@ -50,17 +52,26 @@ def command(
     model: str | None,
     priority: str,
     precision: str | None,
+    encoding: str | None,
+    delimiter: str | None,
     limit: int | None,
     max_failures: FailureLimit | None,
     no_wait: bool,
     as_json: bool,
 ) -> int:
-    """Score every review of SOURCE: a .csv or .jsonl file, or demo:imdb[:test], demo:rotten_tomatoes[:test]."""
-    reviews = open_source(source) if name is None else NamedSource(open_source(source), name)
+    """Score every review of a source.
+
+    A SOURCE is a .csv, .tsv, .jsonl or .parquet file or URL (https, s3, gs), compressed or not, a directory or 'glob*'
+    of them, - for standard input, hf:NAME[:SPLIT], sql:URL?table=TABLE, sql:URL?query=QUERY, demo:imdb[:test] or
+    demo:rotten_tomatoes[:test]. Several are read one after the other.
+    """
+    reviews = open_reviews(*sources, encoding=encoding, delimiter=delimiter)
     kept = split_keep(reviews, keep)
     columns = Columns(text=find_text(reviews, text, (id_, pair, *kept)), id=id_, pair=pair, keep=kept)
     check_columns(reviews, columns)
     mention_id(reviews, columns)
+    if name is not None:
+        reviews = NamedSource(reviews, name)
     database = open_database()
     # Before any stack starts: a model that is not there costs no waiting.
     chosen = find_or_add_model(database, model)

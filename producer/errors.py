@@ -20,12 +20,17 @@ class SourceError(ProducerError):
 
 
 class ColumnError(ProducerError):
-    """A column was named that the source does not have."""
+    """A column was named that the source, or one `part` of several, does not have."""
 
-    def __init__(self, wanted: str, known: list[str]) -> None:
+    def __init__(self, wanted: str, known: list[str], part: str | None = None) -> None:
         self.wanted = wanted
         self.known = known
-        super().__init__(f"no column {wanted!r}{_suggestion(wanted, known)}; {_listing(known)}")
+        super().__init__(unknown_name("column", wanted, known, "" if part is None else f" in {part}"))
+
+
+def unknown_name(kind: str, wanted: str, known: list[str], where: str = "") -> str:
+    """Say that nothing of a kind, `column` say, has that name; which one may be meant, and which there are."""
+    return f"no {kind} {wanted!r}{where}{_suggestion(wanted, known)}; {_listing(kind, known)}"
 
 
 def _suggestion(wanted: str, known: list[str]) -> str:
@@ -34,10 +39,10 @@ def _suggestion(wanted: str, known: list[str]) -> str:
     return f" (did you mean {folded[close[0]]!r}?)" if close else ""
 
 
-def _listing(known: list[str]) -> str:
+def _listing(kind: str, known: list[str]) -> str:
     if not known:
-        return "there are no columns"
-    return f"the columns are {_named(known)}"
+        return f"there are no {kind}s"
+    return f"the {kind}s are {_named(known)}"
 
 
 def _named(columns: Sequence[str]) -> str:
@@ -51,7 +56,9 @@ class GuessError(ProducerError):
 
     def __init__(self, what: str, instead: str, candidates: Sequence[str], known: list[str]) -> None:
         found = f"{_named(candidates)} could be" if candidates else "none looks like it"
-        super().__init__(f"which column is the {what} is not obvious: {found}; give {instead}; {_listing(known)}")
+        super().__init__(
+            f"which column is the {what} is not obvious: {found}; give {instead}; {_listing('column', known)}"
+        )
 
 
 class SourceNameError(ProducerError):

@@ -109,6 +109,9 @@ def expected_rows(source: Source, limit: int | None = None) -> int | None:
     """About how many rows a source has, or as many as are to be read of it; None where nothing tells."""
     if source.rows() is not None:
         return _all_rows(source, 0, 0, limit, None)[0]
+    if source.share_read() is None:
+        # Not to be known, and what is standard input can be read only once.
+        return None
     read, pace = _read_first(source, source.records(), SAMPLE_ROWS)
     return _all_rows(source, len(read), SAMPLE_ROWS, limit, pace)[0]
 

@@ -9,7 +9,7 @@ from db.checkpoint import SINGLE_LABEL
 from producer.errors import ColumnError
 from producer.kept import kept_values
 from producer.labels import label_reader, where_there_is_one
-from producer.sources.base import Record, Source, Unreadable
+from producer.sources import Part, PartsSource, Record, Source, Unreadable
 from producer.values import Flaw, RejectedValue, is_blank, kind_of, not_longer, storable
 
 #: The longest id kept, in characters; database indexes refuse much longer keys.
@@ -82,16 +82,16 @@ class BadRow:
 
 
 def check_columns(source: Source, columns: Columns) -> None:
-    """Raise ColumnError when a named column is not in the source, so a typing error costs no job.
+    """Raise ColumnError when a named column is not in the source, or not in one of several, so an error costs no job.
 
     A jsonl file shows only the keys of its first object. A source that tells no columns passes.
     """
-    known = source.columns()
-    if known is None:
-        return
-    for name in columns.names:
-        if name not in known:
-            raise ColumnError(name, known)
+    parts = source.parts if isinstance(source, PartsSource) else [Part(None, source)]
+    for label, part in parts:
+        known = part.columns()
+        for name in columns.names:
+            if known is not None and name not in known:
+                raise ColumnError(name, known, label)
 
 
 def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[Row | BadRow]:
@@ -101,7 +101,7 @@ def read_rows(source: Source, columns: Columns, *, max_chars: int) -> Iterator[R
     itself stops being readable.
     """
     read_label = _label_reader(columns)
-    for record in source.records():
+    for record in source.records(columns.names):
         if isinstance(record, Unreadable):
             yield BadRow(record.row, None, _placed(record, record.reason))
         else:

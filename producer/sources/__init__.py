@@ -1,55 +1,90 @@
-"""Where reviews come from. A new format is one file here and one line in a table below."""
+"""Where reviews come from. A new kind of source is one file here and one line in a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Source, Unreadable
-from producer.sources.csv_file import CsvSource
-from producer.sources.demo import DEMO_FORMS, DemoSource
-from producer.sources.jsonl_file import JsonlSource
+from producer.sources.demo import DemoSource
+from producer.sources.finding import find_files, name_of_directory
+from producer.sources.formats import FORMS, open_file
+from producer.sources.parts import Part, PartsSource, joined_name
+from producer.sources.places import STANDARD_INPUT, LocalFile, Place, printable, standard_input
+from producer.sources.text_file import TextForm
 
-__all__ = ["Record", "Source", "Unreadable", "open_source"]
+__all__ = ["Part", "PartsSource", "Record", "Source", "Unreadable", "open_source"]
 
-#: File formats by extension, lower case.
-FORMATS: dict[str, Callable[[Path], Source]] = {
-    ".csv": CsvSource,
-    ".jsonl": JsonlSource,
-    ".ndjson": JsonlSource,
-}
+
+def open_source(*specs: str, encoding: str | None = None, delimiter: str | None = None) -> Source:
+    """Return the source that `specs` name: files, directories, globs, URLs, standard input, datasets and tables.
+
+    What a file is tells its extension, in any case; FORMS lists all there is. Several are read one after the other as
+    one source. Its default name is that of the file, `incoming/` of a directory, a glob as it was typed, a URL without
+    what may be secret, and of several all of these.
+
+    `encoding` and `delimiter` say how texts are read, instead of finding out; what was found out is in the source's
+    `notices`. Cheap faults show here rather than in the middle of a job: this looks at the first bytes of every file
+    and at the headers. Raises SourceError when the source can not be read, saying what is allowed.
+
+    A file whose name looks like a scheme is reached as `./demo:reviews.csv`.
+    """
+    form = TextForm(encoding, delimiter)
+    if not specs:
+        raise SourceError(f"no source is named; {FORMS}")
+    sources = [_open(spec, form) for spec in specs]
+    if len(sources) == 1:
+        return sources[0]
+    name = joined_name([source.name for source in sources])
+    return PartsSource(name, [part for source in sources for part in _parts_of(source)])
+
+
+def _open(spec: str, form: TextForm) -> Source:
+    if spec == STANDARD_INPUT:
+        return open_file(standard_input(), form)
+    scheme, colon, rest = spec.partition(":")
+    if colon and scheme in SCHEMES and not rest.startswith("//"):
+        return SCHEMES[scheme](rest)
+    if "://" in spec:
+        return _open_url(spec, form)
+    files = find_files(spec)
+    if files is None:
+        return open_file(LocalFile(Path(spec)), form)
+    name = name_of_directory(spec) if Path(spec).is_dir() else printable(spec)
+    return _several(name, [LocalFile(Path(file)) for file in files], form)
+
+
+def _open_url(url: str, form: TextForm) -> Source:
+    from producer.sources import remote  # fsspec takes a while to load
+
+    files = remote.find_files(url)
+    if files is None:
+        return open_file(remote.RemoteFile(url), form)
+    return _several(remote.public(url), [remote.RemoteFile(file) for file in files], form)
+
+
+def _several(name: str, places: Iterable[Place], form: TextForm) -> Source:
+    return PartsSource(name, [Part.of(open_file(place, form)) for place in places])
+
+
+def _parts_of(source: Source) -> Sequence[Part]:
+    return source.parts if isinstance(source, PartsSource) else [Part.of(source)]
+
+
+def _open_dataset(rest: str) -> Source:
+    from producer.sources.hugging_face import HuggingFaceSource  # datasets takes seconds to load
+
+    return HuggingFaceSource(rest)
+
+
+def _open_sql(rest: str) -> Source:
+    from producer.sources.sql import SqlSource  # SQLAlchemy takes a while to load
+
+    return SqlSource(rest)
+
+
 #: Sources that are not files, by what stands before the first colon; each gets what stands after it.
 SCHEMES: dict[str, Callable[[str], Source]] = {
     "demo": DemoSource,
+    "hf": _open_dataset,
+    "sql": _open_sql,
 }
-
-
-def open_source(spec: str) -> Source:
-    """Return the source that `spec` names: a path by its extension in any case, or `demo:NAME[:split]`.
-
-    Cheap faults show here rather than in the middle of a job: this looks at the first bytes of a file and
-    at a csv header. Raises SourceError when the source can not be read, saying what is allowed.
-    A file whose name looks like a scheme is reached as `./demo:reviews.csv`.
-    """
-    scheme, colon, rest = spec.partition(":")
-    if colon and scheme in SCHEMES:
-        return SCHEMES[scheme](rest)
-    path = Path(spec)
-    reader = FORMATS.get(path.suffix.lower())
-    if reader is None:
-        raise SourceError(_unknown(path, spec))
-    return reader(path)
-
-
-def _unknown(path: Path, spec: str) -> str:
-    allowed = f"a source is a {', '.join(FORMATS)} file, or {DEMO_FORMS}"
-    if _is_directory(path):
-        return f"{spec!r} is a directory; {allowed}"
-    ending = f"the extension {path.suffix!r}" if path.suffix else "no extension"
-    return f"{spec!r} has {ending}, which names no known format; {allowed}"
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False

@@ -1,6 +1,6 @@
 """What every source offers, whatever it reads."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -30,7 +30,10 @@ class Unreadable:
 
 
 class Source(Protocol):
-    """A stream of records. Each call of `records` starts again from the beginning."""
+    """A stream of records. Each call of `records` starts again from the beginning.
+
+    Standard input cannot: it is read once, and again only as long as no more than its beginning was.
+    """
 
     @property
     def name(self) -> str:
@@ -43,8 +46,11 @@ class Source(Protocol):
     def columns(self) -> list[str] | None:
         """The columns known before reading on; None where nothing tells them. May raise SourceError."""
 
-    def records(self) -> Iterator[Record | Unreadable]:
-        """Every record in order. May raise SourceError when the source itself stops being readable."""
+    def records(self, only: Collection[str] | None = None) -> Iterator[Record | Unreadable]:
+        """Every record in order. May raise SourceError when the source itself stops being readable.
+
+        Where `only` names columns, values of others may be left out: a source that saves by it need not fetch them.
+        """
 
     def rows(self) -> int | None:
         """How many rows there are, where that is known without reading them; None elsewhere. May raise SourceError."""

@@ -1,4 +1,4 @@
-"""Comma-separated files, read record by record."""
+"""Comma-separated files, and those with other delimiters, read record by record."""
 
 import csv
 import re
@@ -6,60 +6,74 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import IO, TextIO
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
-from producer.sources.text_file import TextFile
+from producer.sources.content import Content
+from producer.sources.dialect import COMMA, Dialect, sniff_dialect, told_delimiter
+from producer.sources.encoding import UTF_8
+from producer.sources.file_source import FileSource
+from producer.sources.text_file import TextFile, TextForm
 
 #: The longest record, in characters, that is held in memory. Far above any review; it bounds what one
 #: unclosed quote can swallow.
 MAX_RECORD_CHARS = 16 * 2**20
 #: The piece in which the rest of a longer line is passed over.
 SKIP_CHARS = 64 * 2**10
+#: Bytes from which the delimiter and the quotes are told: some dozens of reviews.
+SNIFF_BYTES = 64 * 2**10
+_AS_FOUND = TextForm()
 #: What undecodable bytes become under "surrogateescape"; valid UTF-8 never decodes to these.
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
-class CsvSource:
-    """A csv file: commas, double quotes, a header line, UTF-8 with or without a byte order mark.
+class CsvSource(FileSource):
+    """A csv file with a header line, in the encoding, with the delimiter and the quotes that are told or found.
 
-    Lines may end in LF, CRLF or CR. Blank lines are skipped and are no records, though they count as
-    lines. A record with other than the header's number of fields, with bytes that are not UTF-8, longer
-    than MAX_RECORD_CHARS or with a quote still open at the end of the file comes out as Unreadable. A quote
-    in the middle of a field is taken as it comes, as spreadsheets do. Memory stays flat.
+    Without anything told, the `usual` delimiter and double quotes are preferred (see dialect). Lines may end in LF,
+    CRLF or CR. Blank lines are skipped and are no records, though they count as lines. A record with other than the
+    header's number of fields, with bytes that are not of the encoding, longer than MAX_RECORD_CHARS or with a quote
+    still open at the end of the file comes out as Unreadable. A quote in the middle of a field is taken as it comes,
+    as spreadsheets do. Memory stays flat.
 
     Raises SourceError for a file that is no text or whose header is missing, unreadable, or has empty or
     repeated names, since no value could then be told from another.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = TextFile(path)
-        self.name = self._file.name
-        self.notices: list[str] = []
+    def __init__(self, content: Content, form: TextForm = _AS_FOUND, usual: str = COMMA) -> None:
+        super().__init__(content)
+        self._file = TextFile(content, form.encoding)
+        self.notices += self._file.notices
+        self._dialect = self._find_dialect(form.delimiter, usual)
         with self._file.opened() as file, _decoded(file) as text:
-            self._header = _read_header(_parse(_Lines(text)), path)
+            self._header = self._read_header(_parse(_Lines(text), self._dialect))
 
     def columns(self) -> list[str] | None:
         """Return the header's names in order."""
         return list(self._header)
 
-    def records(self) -> Iterator[Record | Unreadable]:
-        """Yield every record below the header, in file order."""
+    def _records(self) -> Iterator[Record | Unreadable]:
+        undecodable = _Undecodable(self._file.encoding)
         with self._file.opened() as file, _decoded(file) as text:
-            rows = _parse(_Lines(text))
-            header = _read_header(rows, self._file.path)
+            rows = _parse(_Lines(text), self._dialect)
+            header = self._read_header(rows)
             for row, fields in rows:
-                yield _record(row, fields, header)
+                yield _record(row, fields, header, undecodable)
 
-    def rows(self) -> int | None:
-        """Return None: only reading tells."""
-        return None
+    def _find_dialect(self, told: str | None, usual: str) -> Dialect:
+        sample = self._file.sample[:SNIFF_BYTES].decode("utf-8-sig", "replace")
+        whole = self._file.is_sampled_whole and len(self._file.sample) <= SNIFF_BYTES
+        if told is not None:
+            usual = told_delimiter(told)
+        dialect = sniff_dialect(sample, whole, usual, sure=told is not None)
+        if dialect != Dialect(usual):
+            overrule = "" if dialect.delimiter == usual else "; --delimiter overrules it"
+            self.notices.append(f"{self.content.shown} is read with {dialect.shown}{overrule}")
+        return dialect
 
-    def share_read(self) -> float | None:
-        """Return the share of the file's bytes that the latest `records` has read."""
-        return self._file.share_read()
+    def _read_header(self, rows: Iterator[tuple[int, list[str] | str]]) -> list[str]:
+        return _header(rows, self.content.shown, _Undecodable(self._file.encoding))
 
 
 class _RecordTooLongError(Exception):
@@ -101,7 +115,7 @@ class _Lines:
 
 
 @contextmanager
-def _decoded(file: BinaryIO) -> Iterator[TextIO]:
+def _decoded(file: IO[bytes]) -> Iterator[TextIO]:
     # Escaping keeps a bad byte inside its own record; strict decoding would end the whole stream.
     text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
@@ -110,11 +124,11 @@ def _decoded(file: BinaryIO) -> Iterator[TextIO]:
         text.detach()  # or it would close the file, which is not its own
 
 
-def _parse(lines: _Lines) -> Iterator[tuple[int, list[str] | str]]:
+def _parse(lines: _Lines, dialect: Dialect) -> Iterator[tuple[int, list[str] | str]]:
     """Yield the line number with the fields, or with the reason that there are none."""
     # The limit is the process's own; _Lines already bounds a record, so it only has to stay out of the way.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_CHARS))
-    reader = csv.reader(lines)
+    reader = dialect.reader(lines)
     while True:
         row = lines.begin_record()
         try:
@@ -134,14 +148,39 @@ def _parse(lines: _Lines) -> Iterator[tuple[int, list[str] | str]]:
             yield row, fields
 
 
-def _read_header(rows: Iterator[tuple[int, list[str] | str]], path: Path) -> list[str]:
-    where = f"the header of {str(path)!r}"
+class _Undecodable:
+    """Finds the fields with bytes that are not of the file's encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+
+    def reason(self, fields: list[str], header: list[str]) -> str | None:
+        """What is wrong with the first of them, which the header names; None where all could be decoded."""
+        for index, field in enumerate(fields):
+            if field.isascii():
+                continue
+            if found := _ESCAPED_BYTE.search(field):
+                column = repr(header[index]) if index < len(header) else str(index + 1)
+                return f"{self._what(found[0])} in column {column}, character {found.start() + 1}, is not {self._name}"
+        return None
+
+    @property
+    def _name(self) -> str:
+        return "UTF-8" if self._encoding == UTF_8 else self._encoding
+
+    def _what(self, escaped: str) -> str:
+        # Of another encoding it is not known any more which bytes they were.
+        return f"byte 0x{ord(escaped) - 0xDC00:02x}" if self._encoding == UTF_8 else "a byte"
+
+
+def _header(rows: Iterator[tuple[int, list[str] | str]], shown: str, undecodable: _Undecodable) -> list[str]:
+    where = f"the header of {shown}"
     _, header = next(rows, (0, ""))
     if not header:
-        raise SourceError(f"{str(path)!r} has only blank lines; a csv file starts with a header")
+        raise SourceError(f"{shown} has only blank lines; a csv file starts with a header")
     if isinstance(header, str):
         raise SourceError(f"{where} can not be read: {header}")
-    if reason := _undecodable(header, []):
+    if reason := undecodable.reason(header, []):
         raise SourceError(f"{where} can not be read: {reason}")
     for position, name in enumerate(header, start=1):
         if not name.strip():
@@ -153,24 +192,13 @@ def _read_header(rows: Iterator[tuple[int, list[str] | str]], path: Path) -> lis
     return header
 
 
-def _record(row: int, fields: list[str] | str, header: list[str]) -> Record | Unreadable:
+def _record(row: int, fields: list[str] | str, header: list[str], undecodable: _Undecodable) -> Record | Unreadable:
     if isinstance(fields, str):
         return Unreadable(row, fields)
     # Nearly every record passes this, at a fraction of the cost.
-    if not all(map(str.isascii, fields)) and (reason := _undecodable(fields, header)):
+    if not all(map(str.isascii, fields)) and (reason := undecodable.reason(fields, header)):
         return Unreadable(row, reason)
     if len(fields) != len(header):
         noun = "field" if len(fields) == 1 else "fields"
         return Unreadable(row, f"{len(fields)} {noun} where the header has {len(header)}")
     return Record(row, dict(zip(header, fields, strict=True)))
-
-
-def _undecodable(fields: list[str], header: list[str]) -> str | None:
-    for index, field in enumerate(fields):
-        if field.isascii():
-            continue
-        if found := _ESCAPED_BYTE.search(field):
-            column = repr(header[index]) if index < len(header) else str(index + 1)
-            byte = ord(found[0]) - 0xDC00
-            return f"byte 0x{byte:02x} in column {column}, character {found.start() + 1}, is not UTF-8"
-    return None

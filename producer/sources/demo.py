@@ -1,14 +1,16 @@
 """The demo data: real, labelled reviews that a Python package carries, so that a trial needs no download."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
+from producer.sources.content import Content
 from producer.sources.csv_file import CsvSource
+from producer.sources.places import LocalFile
 
 #: Each demo set, and the values of the package's `source` column that it takes in turn.
 DATASETS = {"imdb": ("imdb",), "rotten_tomatoes": ("rotten_tomatoes",), "movies": ("imdb", "rotten_tomatoes")}
@@ -43,7 +45,7 @@ class DemoSource:
         self.name = f"demo:{rest}"
         self._parts = DATASETS[dataset]
         self._split = split
-        self._file = CsvSource(_data_path())
+        self._file = CsvSource(Content(LocalFile(_data_path())))
         self.notices: list[str] = []
         self._total = 0
         self._told = 0
@@ -52,7 +54,7 @@ class DemoSource:
         """Return the three columns that every demo source has."""
         return ["id", "text", "label"]
 
-    def records(self) -> Iterator[Record | Unreadable]:
+    def records(self, only: Collection[str] | None = None) -> Iterator[Record | Unreadable]:
         """Yield the reviews in the order of their texts' hashes; HTML line breaks in them stay."""
         parts = [self._in_order(part) for part in self._parts]
         self._total, self._told = sum(map(len, parts)), 0

@@ -3,57 +3,51 @@
 import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from producer.sources.base import Record, Unreadable
-from producer.sources.text_file import TextFile
+from producer.sources.content import Content
+from producer.sources.encoding import UTF_8
+from producer.sources.file_source import FileSource
+from producer.sources.text_file import TextFile, TextForm
 
 #: The longest line, in bytes, that is read into memory; what lies beyond is passed over unread.
 MAX_LINE_BYTES = 16 * 2**20
 #: The piece in which the rest of a longer line is passed over.
 SKIP_BYTES = 64 * 2**10
+_AS_FOUND = TextForm()
 
 
-class JsonlSource:
-    """A JSON Lines file in UTF-8, with or without a byte order mark.
+class JsonlSource(FileSource):
+    """A JSON Lines file, in UTF-8 with or without a byte order mark unless another encoding is told or found.
 
-    Lines of white space are skipped and are no records. A line that is not JSON, not an object, not UTF-8
+    Lines of white space are skipped and are no records. A line that is not JSON, not an object, not of the encoding
     or longer than MAX_LINE_BYTES comes out as Unreadable. Memory stays flat.
 
     Raises SourceError for a file that is no text.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = TextFile(path)
-        self.name = self._file.name
-        self.notices: list[str] = []
+    def __init__(self, content: Content, form: TextForm = _AS_FOUND) -> None:
+        super().__init__(content)
+        self._file = TextFile(content, form.encoding)
+        self.notices += self._file.notices
 
     def columns(self) -> list[str] | None:
         """Return the keys of the first object, all that is known ahead; None when the file has no object."""
-        found = (record for record in self.records() if isinstance(record, Record))
+        found = (record for record in self._records() if isinstance(record, Record))
         first = next(found, None)
         return None if first is None else list(first.values)
 
-    def records(self) -> Iterator[Record | Unreadable]:
-        """Yield every line that is not blank, in file order."""
+    def _records(self) -> Iterator[Record | Unreadable]:
         with self._file.opened() as file:
             for row, line in _lines(file):
                 if line is None:
                     yield Unreadable(row, f"the line is longer than {MAX_LINE_BYTES:,} bytes")
                 elif content := line.rstrip():
-                    yield _record(row, content)
-
-    def rows(self) -> int | None:
-        """Return None: only reading tells."""
-        return None
-
-    def share_read(self) -> float | None:
-        """Return the share of the file's bytes that the latest `records` has read."""
-        return self._file.share_read()
+                    yield _record(row, content, self._file.encoding)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
     """Yield each line with its number; None stands for one too long to hold."""
     row = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
@@ -67,15 +61,17 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield row, line
 
 
-def _skip_rest(file: BinaryIO, line: bytes) -> None:
+def _skip_rest(file: IO[bytes], line: bytes) -> None:
     while line and not line.endswith(b"\n"):
         line = file.readline(SKIP_BYTES)
 
 
-def _record(row: int, line: bytes) -> Record | Unreadable:
+def _record(row: int, line: bytes, encoding: str) -> Record | Unreadable:
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
+        if encoding != UTF_8:
+            return Unreadable(row, f"the line holds a byte that is not {encoding}")
         return Unreadable(row, f"byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8")
     except json.JSONDecodeError as error:
         return Unreadable(row, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}")

@@ -1,6 +1,6 @@
 """A source under a name of one's own."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from producer.errors import SourceNameError
@@ -42,9 +42,9 @@ class NamedSource:
         """The source's columns."""
         return self.source.columns()
 
-    def records(self) -> Iterator[Record | Unreadable]:
+    def records(self, only: Collection[str] | None = None) -> Iterator[Record | Unreadable]:
         """The source's records."""
-        return self.source.records()
+        return self.source.records(only)
 
     def rows(self) -> int | None:
         """How many rows the source has, where it knows."""

@@ -1,16 +1,26 @@
-"""Opening a file that should hold text, and telling early when it does not."""
+"""Text in a place: told early from what is none, and read as UTF-8 whatever it is encoded in."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from stat import S_ISDIR, S_ISREG
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import IO
 
 from producer.errors import SourceError
+from producer.sources.content import Content
+from producer.sources.encoding import (
+    UTF_8,
+    as_utf_8,
+    guessed_encoding,
+    is_foreign,
+    marked_encoding,
+    recoded,
+    told_encoding,
+)
 
-#: Bytes looked at to tell text from binary: one disk read, and every known signature is far shorter.
+#: Bytes looked at to find the encoding: accents may be far apart.
+SAMPLE_BYTES = 2**20
+#: Bytes looked at to tell text from binary: every known signature is far shorter.
 SNIFF_BYTES = 8192
 #: A file with NUL bytes is binary below this share of text. One stray NUL in a real review file leaves
 #: the share near 1; machine code, images and databases measure under 0.6.
@@ -19,97 +29,78 @@ MIN_TEXT_SHARE = 0.7
 #: Signatures of files that people pass by mistake. PAR1 alone could start an honest header, so it counts
 #: only before a byte that no text has there.
 _SIGNATURES: list[tuple[re.Pattern[bytes], str]] = [
-    (re.compile(rb"\x1f\x8b"), "a gzip"),
     (re.compile(rb"PK(\x03\x04|\x05\x06)"), "a zip or Excel"),
     (re.compile(rb"PAR[1E][^\t\n\r\x20-\x7e]"), "a Parquet"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "a PNG"),
     (re.compile(rb"SQLite format 3\x00"), "a SQLite"),
     (re.compile(rb"%PDF-"), "a PDF"),
-    (re.compile(rb"\x28\xb5\x2f\xfd"), "a zstd"),
-    (re.compile(rb"\xfd7zXZ\x00"), "an xz"),
-    (re.compile(rb"BZh[1-9]1AY&SY"), "a bzip2"),
     (re.compile(rb"\xff\xd8\xff"), "a JPEG"),
     (re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "an old Excel or Office"),
     (re.compile(rb"ARROW1\x00\x00"), "an Arrow"),
     (re.compile(rb"\x7fELF"), "a program"),
 ]
-_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 #: Control characters that text does not hold; tab, newline, form feed and carriage return it does.
 _CONTROLS = dict.fromkeys([*range(9), 11, *range(14, 32), 127])
 
 
-def display_name(path: Path) -> str:
-    """Return the file's name as valid Unicode: a name of stray bytes could be neither stored nor printed."""
-    return os.fsencode(path.name).decode("utf-8", "replace")
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """How a text is to be read; what is None is found out."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 class TextFile:
-    """A readable regular file, not empty, that looks like text; anything else raises SourceError.
+    """A text, not empty, in the encoding that is told or found; `notices` say so where it is not UTF-8.
 
-    Only regular files pass: a pipe would lose the bytes looked at here and can not be read twice.
+    Raises SourceError for what is no text.
     """
 
-    def __init__(self, path: Path) -> None:
-        check_text_file(path)
-        self.name = display_name(path)
-        self.path = path
-        self._open: BinaryIO | None = None
-        self._share = 0.0
+    def __init__(self, content: Content, encoding: str | None = None) -> None:
+        self.content = content
+        self.notices: list[str] = []
+        sample = content.head(SAMPLE_BYTES)
+        if not sample:
+            raise SourceError(f"{content.shown} is empty; a source holds at least one review")
+        self.encoding = self._find_encoding(sample, encoding)
+        with self._told_plainly():
+            self.sample = sample if self.encoding == UTF_8 else recoded(sample, self.encoding)
+        #: Whether the sample is all there is.
+        self.is_sampled_whole = len(sample) < SAMPLE_BYTES
+        if kind := _binary_kind(self.sample[:SNIFF_BYTES]):
+            raise SourceError(_not_text(content, kind))
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
-        """The file's bytes from the beginning, for as long as the block lasts; `share_read` tells how far it came."""
-        with opened(self.path) as file:
-            self._open = file
-            try:
-                yield file
-            finally:
-                self._share, self._open = _share_passed(file), None
+    def opened(self) -> Iterator[IO[bytes]]:
+        """The text in UTF-8 from the beginning, for as long as the block lasts.
 
-    def share_read(self) -> float:
-        """The share of the bytes, 0 to 1, that the latest `opened` has read: a buffer more than was taken from it."""
-        return self._share if self._open is None else _share_passed(self._open)
+        A byte order mark may stand before it. A byte 0xff stands for what could not be decoded from elsewhere.
+        """
+        with self.content.opened() as file, self._told_plainly():
+            yield file if self.encoding == UTF_8 else as_utf_8(file, self.encoding)
 
+    @contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        # Wrong bytes are marked; what is raised all the same says that none of it can be decoded.
+        try:
+            yield
+        except UnicodeError as error:
+            raise SourceError(f"{self.content.shown} can not be read as {self.encoding}: {error}") from error
 
-def check_text_file(path: Path) -> None:
-    """Raise SourceError unless `path` is a readable regular file, not empty, that looks like text."""
-    with opened(path) as file:
-        sample = file.read(SNIFF_BYTES)
-    if not sample:
-        raise SourceError(f"{str(path)!r} is empty; a source holds at least one review")
-    if sample.startswith(_WIDE_MARKS):
-        raise SourceError(f"{str(path)!r} is UTF-16 or UTF-32 text; save it as UTF-8")
-    if kind := _binary_kind(sample):
-        raise SourceError(f"{str(path)!r} looks like {kind} file, not text; csv and jsonl are read")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file's bytes for as long as the block lasts; an OSError in it becomes a SourceError."""
-    try:
-        _check_regular(path)
-        with path.open("rb") as file:
-            yield file
-    except FileNotFoundError:
-        raise SourceError(f"no such file: {str(path)!r}") from None
-    except OSError as error:
-        raise SourceError(f"{str(path)!r} can not be read: {error.strerror or error}") from error
-
-
-def _share_passed(file: BinaryIO) -> float:
-    # The file may have grown since it was opened.
-    return min(1.0, file.tell() / max(1, os.fstat(file.fileno()).st_size))
-
-
-def _check_regular(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except ValueError:  # a NUL in the path
-        raise SourceError(f"{str(path)!r} is not a possible file name") from None
-    if S_ISDIR(mode):
-        raise SourceError(f"{str(path)!r} is a directory; name one file")
-    if not S_ISREG(mode):
-        raise SourceError(f"{str(path)!r} is a pipe or device; name a regular file")
+    def _find_encoding(self, sample: bytes, told: str | None) -> str:
+        if told is not None:
+            return told_encoding(told)
+        if marked := marked_encoding(sample):
+            if marked != UTF_8:
+                self.notices.append(f"{self.content.shown} is read as {marked}, as its first bytes say")
+            return marked
+        if not is_foreign(sample) or _binary_kind(sample[:SNIFF_BYTES]):
+            return UTF_8
+        guess = guessed_encoding(sample)
+        read_as = f"read as {guess}, a guess" if guess else "what else, can not be guessed"
+        self.notices.append(f"{self.content.shown} is not in UTF-8: {read_as}; --encoding overrules it")
+        return guess or UTF_8
 
 
 def _binary_kind(sample: bytes) -> str | None:
@@ -122,5 +113,15 @@ def _binary_kind(sample: bytes) -> str | None:
 
 
 def _text_share(sample: bytes) -> float:
-    text = sample.decode("utf-8", "ignore").translate(_CONTROLS)
+    text = sample.decode(UTF_8, "ignore").translate(_CONTROLS)
     return len(text.encode()) / len(sample)
+
+
+def _not_text(content: Content, kind: str) -> str:
+    ways_out = {
+        "a Parquet": "name it .parquet",
+        "a SQLite": "name its table: sql:sqlite:///FILE?table=TABLE",
+        "a binary": "where it is UTF-16, say --encoding utf-16-le or utf-16-be",
+    }
+    way_out = ways_out.get(kind, "csv, tsv and jsonl are read")
+    return f"{content.shown} looks like {kind} file, not text; {way_out}"

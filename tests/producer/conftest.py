@@ -6,7 +6,7 @@ import pytest
 from producer.rows import BadRow, Columns, Row, read_rows
 from producer.sources import Record, Source, Unreadable, open_source
 
-Write = Callable[[str, bytes | str], Source]
+Write = Callable[..., Source]
 Check = Callable[..., list[Row | BadRow]]
 
 
@@ -14,10 +14,10 @@ Check = Callable[..., list[Row | BadRow]]
 def source_of(tmp_path: Path) -> Write:
     """Write a real file and open it as a source."""
 
-    def write(name: str, content: bytes | str) -> Source:
+    def write(name: str, content: bytes | str, **how: str) -> Source:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return open_source(str(path))
+        return open_source(str(path), **how)
 
     return write
 

@@ -42,7 +42,7 @@ def test_without_an_id_column_the_hash_is_the_id(rows_of):
 
 def test_of_several_files_a_bad_row_tells_its_own():
     class TwoFiles:
-        def records(self):
+        def records(self, only):
             yield Record(3, {"text": ""}, "b.csv")
             yield Unreadable(4, "1 field where the header has 2", "b.csv")
             yield Record(5, {"text": "good"}, "b.csv")

