@@ -1,9 +1,10 @@
 """What scoring a source would come to, told from its first rows, before anything is stored or enqueued."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from db.database import Database
 from db.predictions import scored_texts
@@ -17,6 +18,7 @@ from producer.tokens import TokenCount, count_tokens
 
 #: Rows that are read, unless another number is asked for: enough for shares within two in a hundred.
 SAMPLE_ROWS = 2_000
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,10 @@ def estimate_scoring(
     """
     check_columns(source, columns)
     wanted = sample_rows if limit is None else min(sample_rows, limit)
-    read = [*islice(read_rows(source, columns, max_chars=settings.max_review_chars), wanted)]
+    read, pace = _read_first(source, read_rows(source, columns, max_chars=settings.max_review_chars), wanted)
     if not read:
         raise SourceError(f"{source.name} has no rows")
-    rows, is_exact = _all_rows(source, len(read), wanted, limit)
+    rows, is_exact = _all_rows(source, len(read), wanted, limit, pace)
     sample = _sample(database, model, [row for row in read if isinstance(row, Row)], len(read))
     with database.read() as connection:
         speeds = device_speeds(connection, model.id, devices)
@@ -106,24 +108,37 @@ def estimate_scoring(
 def expected_rows(source: Source, limit: int | None = None) -> int | None:
     """About how many rows a source has, or as many as are to be read of it; None where nothing tells."""
     if source.rows() is not None:
-        return _all_rows(source, 0, 0, limit)[0]
-    records = source.records()
-    read = sum(1 for _ in islice(records, SAMPLE_ROWS))
-    return _all_rows(source, read, SAMPLE_ROWS, limit)[0]
+        return _all_rows(source, 0, 0, limit, None)[0]
+    if source.share_read() is None:
+        # Not to be known, and what is standard input can be read only once.
+        return None
+    read, pace = _read_first(source, source.records(), SAMPLE_ROWS)
+    return _all_rows(source, len(read), SAMPLE_ROWS, limit, pace)[0]
 
 
-def _all_rows(source: Source, read: int, wanted: int, limit: int | None) -> tuple[int | None, bool]:
+def _read_first(source: Source, rows: Iterator[_T], wanted: int) -> tuple[list[_T], float | None]:
+    """The first rows, and how many make up the source at the pace of these; None where that cannot be told."""
+    read = [*islice(rows, 1)]
+    begun = source.share_read()
+    read += islice(rows, wanted - 1)
+    share = source.share_read()
+    if not share or begun is None:
+        return read, None
+    # A file is read ahead of its rows, at the first as at the last of them.
+    return read, (len(read) - 1) / (share - begun) if share > begun else len(read) / share
+
+
+def _all_rows(source: Source, read: int, wanted: int, limit: int | None, pace: float | None) -> tuple[int | None, bool]:
     """How many rows there are, and whether that is exact, once `read` were read of the `wanted` ones."""
     if read < wanted or read == limit:
         return read, True
     known = source.rows()
     if known is not None:
         return (known if limit is None else min(known, limit)), True
-    share = source.share_read()
-    if not share:
+    if pace is None:
         return None, False
-    about = round(read / share)
-    return (about, False) if limit is None else (min(about, limit), False)
+    about = max(read, round(pace))
+    return (about if limit is None else min(about, limit)), False
 
 
 def _sample(database: Database, model: RegisteredModel, good: Sequence[Row], rows: int) -> Sample:

@@ -25,8 +25,8 @@ TEXT_NAMES = {
 }
 LABEL_NAMES = {"label", "labels", "sentiment", "stars", "rating", "class", "category", "target"}
 ID_NAMES = {"id", "review_id", "uuid"}
-#: Rows that are looked at.
-_SAMPLE = 200
+#: Rows that are looked at: few, because only the beginning of standard input can be read again.
+_SAMPLE = 50
 
 
 def guess_text(source: Source, taken: Collection[str] = ()) -> str:

@@ -35,16 +35,14 @@ def find_reviews(asked: ReviewsRequest, tell: Tell) -> tuple[Source, Columns]:
 
     Raises SourceError, SourceNameError, ColumnError, and GuessError where the text's column is not named nor obvious.
     """
-    source: Source = open_told(*asked.sources, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell)
-    if asked.name is not None:
-        source = NamedSource(source, asked.name)
+    source = open_told(*asked.sources, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell)
     keep = _each(source, asked.keep)
     text = find_text(source, asked.text, (asked.id, asked.pair, *keep), tell)
     columns = Columns(text=text, id=asked.id, pair=asked.pair, keep=keep)
     check_columns(source, columns)
     if asked.id is None:
         _mention_id(source, columns, tell)
-    return source, columns
+    return source if asked.name is None else NamedSource(source, asked.name), columns
 
 
 def open_told(*specs: str, encoding: str | None, delimiter: str | None, tell: Tell) -> Source:
