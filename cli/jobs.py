@@ -77,17 +77,17 @@ def show_command(job_id: int, as_json: bool) -> None:
             "troubles": [asdict(one) for one in trouble],
             "failures": failures,
             "precisions": [asdict(one) for one in precisions],
-            "readings": readings,
             "notifications": [notification_as_json(one) for one in notifications],
         }
-        print_json({**asdict(job), **measures, **details, "advice": what_to_do})
+        print_json({**asdict(job), **measures, **details, "readings": readings, "advice": what_to_do})
         return
     facts = asdict(job)
     settings = {name: value for name, value in facts.pop("params").items() if name != "data"}
     facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
     shares = {name: share(measures[name]) for name in ("device_busy", "padding")}
-    read = {"read": ", ".join(f"{count:,} {reading}" for reading, count in readings.items())} if readings else {}
-    print_facts(facts | shares | settings | read)
+    if readings:
+        settings["read"] = ", ".join(f"{count:,} {reading}" for reading, count in readings.items())
+    print_facts(facts | shares | settings)
     if "data" in job.params:
         say("")
         show_training_check(job.params)
