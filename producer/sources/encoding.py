@@ -28,6 +28,8 @@ _FIRST_GUESS = "cp1252"
 EXAMPLES = "utf-8, utf-16, latin-1, cp1252, cp1251, shift_jis, gb18030"
 #: Fewer places that are not UTF-8 are slips in a text that is.
 _FEWEST_FOREIGN = 3
+#: And fewer than one in so many lines.
+_LINES_TO_FOREIGN = 100
 #: As many such places come on one that is: rather another encoding, in which some bytes look like UTF-8 by chance.
 _FOREIGN_TO_UTF_8 = 4
 #: Bytes of lines with such places that are guessed from; more tell no more, and take longer.
@@ -58,7 +60,8 @@ def is_foreign(sample: bytes) -> bool:
         return False
     runs = _HIGH.findall(sample)
     foreign = sum(not _is_utf_8(run) for run in runs)
-    return foreign >= _FEWEST_FOREIGN and foreign >= (len(runs) - foreign) * _FOREIGN_TO_UTF_8
+    fewest = max(_FEWEST_FOREIGN, sample.count(b"\n") // _LINES_TO_FOREIGN)
+    return foreign >= fewest and foreign >= (len(runs) - foreign) * _FOREIGN_TO_UTF_8
 
 
 def guessed_encoding(sample: bytes) -> str | None:

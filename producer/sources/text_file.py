@@ -64,10 +64,9 @@ class TextFile:
         if not sample:
             raise SourceError(f"{content.shown} is empty; a source holds at least one review")
         self.encoding = self._find_encoding(sample, encoding)
-        self.sample = sample if self.encoding == UTF_8 else recoded(sample, self.encoding)
-        #: Whether the sample is all there is.
-        self.is_sampled_whole = len(sample) < SAMPLE_BYTES
-        if kind := _binary_kind(self.sample[:SNIFF_BYTES]):
+        with self._told_plainly():
+            start = sample[:SNIFF_BYTES] if self.encoding == UTF_8 else recoded(sample[:SNIFF_BYTES], self.encoding)
+        if kind := _binary_kind(start):
             raise SourceError(_not_text(content, kind))
 
     @contextmanager
@@ -76,8 +75,16 @@ class TextFile:
 
         A byte order mark may stand before it. A byte 0xff stands for what could not be decoded from elsewhere.
         """
-        with self.content.opened() as file:
+        with self.content.opened() as file, self._told_plainly():
             yield file if self.encoding == UTF_8 else as_utf_8(file, self.encoding)
+
+    @contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        # Wrong bytes are marked; what is raised all the same says that none of it can be decoded.
+        try:
+            yield
+        except UnicodeError as error:
+            raise SourceError(f"{self.content.shown} can not be read as {self.encoding}: {error}") from error
 
     def _find_encoding(self, sample: bytes, told: str | None) -> str:
         if told is not None:

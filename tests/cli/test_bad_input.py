@@ -40,17 +40,40 @@ def test_sources_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
     binary.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
     empty.touch()
     header.write_text("key,body\n")
+    (tmp_path / "folder").mkdir()
     for source, said in (
         ("nowhere.csv", "no such file"),
         (binary, "photo.csv"),
         (empty, "empty"),
         (header, "no rows"),
-        (tmp_path, "director"),
+        (tmp_path / "folder", "the directory"),
+        (tmp_path / "*.tsv", "no file matches"),
         ("reviews.xlsx", "csv"),
+        ("sql:postgresql://me:s3cret@127.0.0.1:9/shop?table=texts", "can not be read: connection failed"),
+        ("hf:./nowhere", "no such directory: './nowhere'"),
+        ("https://127.0.0.1:9/reviews.csv", "can not be read"),
+        ("-", "standard input is empty"),
         ("demo:songs", "imdb"),
         ("demo:imdb:middle", "train"),
     ):
-        refused(run("score", source, "--text", "body", "--model", BERT), said)
+        result = run("score", source, "--text", "body", "--model", BERT)
+        refused(result, said)
+        assert "s3cret" not in result.stderr
+    no_jobs(run)
+
+
+def test_a_way_to_read_that_is_none(run: Run, reviews: Path) -> None:
+    for command in (["score"], ["finetune", "--label", "stars", "--name", "m"]):
+        refused(run(*command, reviews, "--text", "body", "--encoding", "klingon"), "no encoding is called 'klingon'")
+        refused(run(*command, reviews, "--text", "body", "--delimiter", "::"), "'::' can be no delimiter")
+    no_jobs(run)
+
+
+def test_one_of_several_sources_without_a_column_is_named(run: Run, reviews: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("key;text\n1;good\n")
+    result = run("score", "reviews.csv", "other.csv", "--text", "body", "--model", BERT)
+    refused(result, "no column 'body' in other.csv; the columns are 'key', 'text'")
+    assert "'other.csv' is read with ';' between fields; --delimiter overrules it" in result.stderr
     no_jobs(run)
 
 

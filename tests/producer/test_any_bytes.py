@@ -117,7 +117,8 @@ def test_of_several_files_every_line_is_counted(tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("several")
     for number, lines in enumerate(parts):
         (folder / f"{number}.csv").write_bytes(b"id,text\n" + b"".join(line + b"\n" for line in lines))
-    rows = list(read_rows(open_source(str(folder)), Columns("text", id="id"), max_chars=50))
+    source = open_source(str(folder), encoding="utf-8")
+    rows = list(read_rows(source, Columns("text", id="id"), max_chars=50))
     assert len(rows) == sum(bool(line) for lines in parts for line in lines)
     assert sum(isinstance(row, Row) for row in rows) == sum(lines.count(b"1,good") for lines in parts)
 
@@ -126,10 +127,13 @@ def check(source: Source | None) -> None:
     """Every record of the source becomes one row or bad row, that can be stored."""
     if source is None:
         return
+    refusal = ""
     try:
         records = list(source.records())
     except SourceError as error:
-        assert len(str(error).splitlines()) == 1
+        refusal = str(error)
+    assert len(refusal.splitlines()) <= 1
+    if refusal:
         return
     rows = list(read_rows(source, Columns("text", id="id"), max_chars=50))
     assert [row.row for row in rows] == [record.row for record in records]

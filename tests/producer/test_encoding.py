@@ -88,6 +88,12 @@ def test_a_few_bad_bytes_in_utf_8_stay_bad_rows(source_of):
     assert [isinstance(record, Unreadable) for record in records] == [False] * 9 + [True] * 3 + [False]
 
 
+def test_bad_bytes_in_a_few_of_many_lines_stay_bad_rows(source_of):
+    content = b"text\n" + b"good\n" * 2_000 + b"caf\xe9\n" * 5 + b"fine\n"
+    records = list(source_of("a.csv", content).records())
+    assert sum(isinstance(record, Unreadable) for record in records) == 5
+
+
 def test_what_is_not_of_the_encoding_is_a_bad_row(source_of, records_of):
     content = "text\nпервый\n".encode("cp1251") + b"\x98\n" + "третий\n".encode("cp1251")
     assert list(source_of("a.csv", content, encoding="cp1251").records()) == [
@@ -108,6 +114,11 @@ def test_utf_16_without_a_mark_is_refused_with_the_way_out(source_of):
     with pytest.raises(SourceError, match="a binary file, not text; where it is UTF-16, say --encoding utf-16-le"):
         source_of("a.csv", content)
     assert [one.values["text"] for one in source_of("a.csv", content, encoding="utf-16-le").records()] == FRENCH
+
+
+def test_a_text_that_is_nothing_of_the_kind_is_refused(source_of):
+    with pytest.raises(SourceError, match=r"a\.csv' can not be read as utf-16: UTF-16 stream does not start with BOM"):
+        source_of("a.csv", as_csv(FRENCH).encode("utf-16-le"), encoding="utf-16")
 
 
 @pytest.mark.parametrize("name", ["klingon", "base64", "rot13", "hex", "", "a\0b", "é" * 10])
