@@ -81,7 +81,8 @@ def place_of(url: str) -> str:
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return str(Path(str(parsed.database)).absolute())
-    return parsed.set(password=None).render_as_string()
+    # Its own `set` takes None for nothing said.
+    return parsed._replace(password=None).render_as_string()
 
 
 def _parse(url: str) -> URL:

@@ -82,7 +82,7 @@ def claim_notification(connection: Connection, owner: str, lease_s: float) -> De
     return Delivery(found.id, *taken, job, job_outcome(connection, job))
 
 
-def note_sent(connection: Connection, delivery: Delivery, status_code: int) -> bool:
+def note_sent(connection: Connection, delivery: Delivery, status_code: int | None) -> bool:
     """The receiver took it. False where another attempt has begun since: that one's end is what counts."""
     values = {"state": "sent", "status_code": status_code, "last_error": None, "sent_at": utc_now()}
     return _end_attempt(connection, delivery, **values)

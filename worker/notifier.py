@@ -12,6 +12,8 @@ from worker.post import Answer, post
 
 #: Seconds between two looks: whoever waits for the end of a job wants to hear of it soon.
 _LOOK_S = 1.0
+#: Seconds until the next look where the database was away, or something else was wrong.
+_AFTER_ERROR_S = 5.0
 #: Longer than a post takes to give up.
 _LEASE_S = 60.0
 
@@ -39,8 +41,7 @@ class Notifier:
     def run(self, stopping: threading.Event) -> None:
         """Post until `stopping` is set."""
         while not stopping.is_set():
-            if not self._post_safely():
-                stopping.wait(_LOOK_S)
+            stopping.wait(self._post_safely())
 
     def post_next(self) -> bool:
         """Make one attempt at what is due; return whether there was anything. Raises DatabaseError."""
@@ -57,16 +58,17 @@ class Notifier:
         return delivery is not None
 
     def _end(self, delivery: Delivery, answer: Answer) -> None:
+        code, facts = answer.status_code, {"job": delivery.job.id, "attempt": delivery.attempt}
         with self.database.write() as connection:
             if answer.is_taken:
-                note_sent(connection, delivery, answer.status_code or 0)
+                note_sent(connection, delivery, code)
             else:
-                note_not_sent(connection, delivery, answer.reason, answer.status_code, final=answer.is_final)
-        facts = {"job": delivery.job.id, "url": masked(delivery.url), "attempt": delivery.attempt}
+                note_not_sent(connection, delivery, answer.reason, code, final=answer.is_final)
         if answer.is_taken:
-            log.info("job's end told", action="notified", **facts)
+            log.info("job's end told", action="notified", url=masked(delivery.url), **facts)
         else:
-            log.warning("job's end not told", action="notify_failed", reason=answer.reason, **facts)
+            reason = answer.reason
+            log.warning("job's end not told", action="notify_failed", url=masked(delivery.url), reason=reason, **facts)
 
     def _say_what_is_missing(self) -> None:
         if not self._has_said:
@@ -76,10 +78,11 @@ class Notifier:
                 action="notify_without_secret",
             )
 
-    def _post_safely(self) -> bool:
+    def _post_safely(self) -> float:
+        """Post what is due; return the seconds until the next look."""
         try:
-            return self.post_next()
+            return 0.0 if self.post_next() else _LOOK_S
         except Exception as error:
             # Whatever it is, the next look must come: without it nobody is told.
             log.warning("notifier failed", action="notifier_failed", reason=f"{type(error).__name__}: {error}")
-            return False
+            return _AFTER_ERROR_S
