@@ -44,7 +44,12 @@ CSV, TSV = b"id,text\n1,good\n2,bad\n", b"id\ttext\n1\tgood\n2\tbad\n"
 JSONL = b'\n {"id": "1", "text": "good"}\n{"id": "2", "text": "bad"}\n'
 
 
-@pytest.mark.parametrize("content", [CSV, TSV, JSONL, as_parquet(), gzip.compress(CSV), gzip.compress(as_parquet())])
+# Named, since an archive holds the time at which it was made.
+@pytest.mark.parametrize(
+    "content",
+    [CSV, TSV, JSONL, as_parquet(), gzip.compress(CSV), gzip.compress(as_parquet())],
+    ids=["csv", "tsv", "jsonl", "parquet", "csv.gz", "parquet.gz"],
+)
 def test_the_format_is_told_from_the_beginning(piped: Pipe, content: bytes):
     source = piped(content)
     assert source.name == "stdin"
