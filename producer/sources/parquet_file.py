@@ -25,8 +25,9 @@ class ParquetSource(FileSource):
     """A parquet file; `row` counts its rows from 1.
 
     Values come as Python has them: numbers (decimal ones as whole ones or floats), times, lists, dictionaries. A row
-    with one that Python cannot hold, text that is not UTF-8 perhaps, comes out as Unreadable. Memory stays flat. Where the file cannot be read in any order,
-    since it is compressed as a whole or comes from a web server, it is copied to a temporary file first.
+    with one that Python cannot hold, text that is not UTF-8 perhaps, comes out as Unreadable. Memory stays flat. Where
+    the file cannot be read in any order, since it is compressed as a whole or comes from a web server, it is copied to
+    a temporary file first.
 
     Raises SourceError for a file that is no parquet, or has two columns of the same name.
     """
