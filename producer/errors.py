@@ -3,8 +3,6 @@
 import difflib
 from collections.abc import Sequence
 
-from db.jobs import RejectedRow
-
 #: Enough names to recognise a file by; a line of hundreds would bury the message.
 SHOWN_COLUMNS = 20
 #: Below this likeness (0 to 1) a suggested name would mislead rather than help.
@@ -72,12 +70,11 @@ class LimitError(ProducerError):
 class TooManyFailures(ProducerError):
     """A source has more bad rows than were allowed; nothing is enqueued."""
 
-    def __init__(self, source: str, failed: int, read: int, allowed: str, first: Sequence[RejectedRow]) -> None:
+    def __init__(self, source: str, failed: int, read: int, allowed: str, first: Sequence[str]) -> None:
         rows = "1 row" if failed == 1 else f"{failed:,} rows"
-        reasons = "; ".join(f"line {row.row}: {row.reason}" for row in first)
         super().__init__(
             f"{rows} of the {read:,} read from {source} are bad, and --max-failures allows {allowed}; "
-            f"nothing is enqueued. The first: {reasons}"
+            f"nothing is enqueued. The first: {'; '.join(first)}"
         )
 
 
