@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from db.checkpoint import SINGLE_LABEL
 from producer.errors import ColumnError
@@ -161,7 +162,7 @@ def _text(value: object, what: str, max_chars: int) -> str:
 def _id(value: object) -> str:
     if is_blank(value):
         raise RejectedValue("no id")
-    if not isinstance(value, (str, int)) or isinstance(value, bool):
+    if not isinstance(value, (str, int, UUID)) or isinstance(value, bool):
         raise RejectedValue(f"the id is {kind_of(value)}; it must be text or a whole number")
     name = value if isinstance(value, str) else str(value)
     if len(name) > MAX_ID_CHARS:

@@ -25,6 +25,7 @@ class Content:
         self._raw: IO[bytes] | None = None
         self._size: int | None = None
         self._share: float | None = 0.0
+        self._copy: IO[bytes] | None = None
         with _told_plainly(place), place.open() as raw:
             start = raw.read(SIGNATURE_BYTES)
         if not start:
@@ -46,8 +47,9 @@ class Content:
         """The bytes from the beginning, for as long as the block lasts. Raises SourceError, also from within it."""
         with _told_plainly(self.place), self.place.open() as raw:
             self._raw, self._size = raw, self.place.size_bytes()
+            file = raw if self.compression is None else decompressed(raw, self.compression)
             try:
-                yield raw if self.compression is None else decompressed(raw, self.compression)
+                yield file
             finally:
                 self._share, self._raw = self._passed(raw), None
 
@@ -56,7 +58,7 @@ class Content:
         """The same, to be read in any order: from a temporary file where the place itself does not let one."""
         with _told_plainly(self.place):
             file = self.place.open_seekable() if self.compression is None else None
-            with file or self._copied() as file:
+            with file or open(self._copied().name, "rb") as file:
                 yield file
 
     def head(self, size: int) -> bytes:
@@ -82,11 +84,14 @@ class Content:
         return None if self._size is None else min(1.0, raw.tell() / max(1, self._size))
 
     def _copied(self) -> IO[bytes]:
-        copy = tempfile.TemporaryFile(prefix="reviewmill-")  # noqa: SIM115 - closed by who asked
-        with self.opened() as file:
-            shutil.copyfileobj(file, copy, _COPIED_BYTES)
-        copy.seek(0)
-        return copy
+        """The temporary file that holds the bytes. It is made once, and gone with this object."""
+        if self._copy is None:
+            copy = tempfile.NamedTemporaryFile(prefix="reviewmill-")  # noqa: SIM115 - it outlives this call
+            with self.opened() as file:
+                shutil.copyfileobj(file, copy, _COPIED_BYTES)
+            copy.flush()
+            self._copy = copy
+        return self._copy
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from producer.sources.text_file import TextFile, TextForm
 MAX_RECORD_CHARS = 16 * 2**20
 #: The piece in which the rest of a longer line is passed over.
 SKIP_CHARS = 64 * 2**10
-#: Bytes from which the delimiter and the quotes are told: some dozens of reviews.
-SNIFF_BYTES = 64 * 2**10
+#: Characters from which the delimiter and the quotes are told: some dozens of reviews.
+SNIFF_CHARS = 64 * 2**10
 _AS_FOUND = TextForm()
 #: What undecodable bytes become under "surrogateescape"; valid UTF-8 never decodes to these.
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
@@ -62,11 +62,11 @@ class CsvSource(FileSource):
                 yield _record(row, fields, header, undecodable)
 
     def _find_dialect(self, told: str | None, usual: str) -> Dialect:
-        sample = self._file.sample[:SNIFF_BYTES].decode("utf-8-sig", "replace")
-        whole = self._file.is_sampled_whole and len(self._file.sample) <= SNIFF_BYTES
+        with self._file.opened() as file, _decoded(file) as text:
+            sample, is_whole = text.read(SNIFF_CHARS), not text.read(1)
         if told is not None:
             usual = told_delimiter(told)
-        dialect = sniff_dialect(sample, whole, usual, sure=told is not None)
+        dialect = sniff_dialect(sample, is_whole, usual, sure=told is not None)
         if dialect != Dialect(usual):
             overrule = "" if dialect.delimiter == usual else "; --delimiter overrules it"
             self.notices.append(f"{self.content.shown} is read with {dialect.shown}{overrule}")

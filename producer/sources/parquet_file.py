@@ -10,6 +10,7 @@ import pyarrow.parquet as parquet
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
 from producer.sources.content import Content
+from producer.sources.decimals import as_number
 from producer.sources.file_source import FileSource
 
 #: Rows held at a time.
@@ -23,9 +24,10 @@ _UNREADABLE = object()
 class ParquetSource(FileSource):
     """A parquet file; `row` counts its rows from 1.
 
-    Values come as Python has them: numbers, times, lists, dictionaries. A row with one that Python cannot hold, text
-    that is not UTF-8 perhaps, comes out as Unreadable. Memory stays flat. Where the file cannot be read in any order,
-    since it is compressed as a whole or comes from a web server, it is copied to a temporary file first.
+    Values come as Python has them: numbers (decimal ones as whole ones or floats), times, lists, dictionaries. A row
+    with one that Python cannot hold, text that is not UTF-8 perhaps, comes out as Unreadable. Memory stays flat. Where
+    the file cannot be read in any order, since it is compressed as a whole or comes from a web server, it is copied to
+    a temporary file first.
 
     Raises SourceError for a file that is no parquet, or has two columns of the same name.
     """
@@ -78,6 +80,8 @@ class ParquetSource(FileSource):
 
 
 def _values(column: pyarrow.Array) -> list[Any]:
+    if pyarrow.types.is_decimal(column.type):
+        return [one if one is None else as_number(one) for one in column.to_pylist()]
     try:
         return column.to_pylist()
     except (ValueError, OverflowError, pyarrow.ArrowException):

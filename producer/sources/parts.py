@@ -30,6 +30,7 @@ class PartsSource:
         self.name = name
         self.parts = parts
         self.notices = _notices(parts)
+        self._weights = _weights(parts)
         self._current = 0
 
     def columns(self) -> list[str] | None:
@@ -57,12 +58,8 @@ class PartsSource:
         of_this = self.parts[self._current].source.share_read()
         if of_this is None:
             return None
-        sizes = self._sizes()
-        return (sum(sizes[: self._current]) + of_this * sizes[self._current]) / (sum(sizes) or 1)
-
-    def _sizes(self) -> list[int]:
-        sizes = [_size(part.source) for part in self.parts]
-        return [1] * len(sizes) if None in sizes else [size or 0 for size in sizes]
+        before, this = sum(self._weights[: self._current]), self._weights[self._current]
+        return (before + of_this * this) / (sum(self._weights) or 1)
 
 
 def joined_name(names: Sequence[str]) -> str:
@@ -71,8 +68,11 @@ def joined_name(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN_PARTS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _size(source: Source) -> int | None:
-    return source.content.place.size_bytes() if isinstance(source, FileSource) else None
+def _weights(parts: Sequence[Part]) -> list[int]:
+    """How much of the whole each part is: its bytes where all are files, else the same for each."""
+    sizes = [part.source.content.place.size_bytes() for part in parts if isinstance(part.source, FileSource)]
+    known = [size for size in sizes if size is not None]
+    return known if len(known) == len(parts) else [1] * len(parts)
 
 
 def _notices(parts: Sequence[Part]) -> list[str]:

@@ -12,7 +12,6 @@ from fsspec.core import url_to_fs
 
 from producer.errors import SourceError
 from producer.sources.finding import nothing_in, readable_of
-from producer.sources.formats import is_known
 
 #: The extra of this package that brings what a scheme needs.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
@@ -97,7 +96,7 @@ def find_files(url: str) -> list[str] | None:
         filesystem, path = _filesystem(url)
         if glob.has_magic(path):
             found, none = sorted(filesystem.glob(path)), f"no file matches {public(url)!r}"
-        elif is_known(path) or not filesystem.isdir(path):
+        elif not filesystem.isdir(path):
             return None
         else:
             found, none = readable_of(filesystem.ls(path, detail=False)), nothing_in(public(url))

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from producer.errors import SourceError, unknown_name
 from producer.sources.base import Record, Unreadable
 from producer.sources.breaks import telling_rows
+from producer.sources.decimals import as_number
 from producer.sources.sql_url import SqlUrl, parse_sql_url
 
 #: Rows fetched at a time; the rest stays with the server.
@@ -38,7 +40,7 @@ class SqlSource:
     """The rows of a table, a view or a query; `row` counts them from 1, in the order in which they come.
 
     They are read in a transaction that only reads, where the database knows such (SQLite and PostgreSQL do). Memory
-    stays flat. Values come as the driver has them.
+    stays flat. Values come as the driver has them, decimal numbers as whole ones or floats.
 
     Raises SourceError in one line, without the password.
     """
@@ -85,7 +87,8 @@ class SqlSource:
             names = list(result.keys())
             for values in result:
                 self._told += 1
-                yield Record(self._told, dict(zip(names, values, strict=True)))
+                plain = [as_number(value) if isinstance(value, Decimal) else value for value in values]
+                yield Record(self._told, dict(zip(names, plain, strict=True)))
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

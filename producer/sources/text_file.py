@@ -65,10 +65,8 @@ class TextFile:
             raise SourceError(f"{content.shown} is empty; a source holds at least one review")
         self.encoding = self._find_encoding(sample, encoding)
         with self._told_plainly():
-            self.sample = sample if self.encoding == UTF_8 else recoded(sample, self.encoding)
-        #: Whether the sample is all there is.
-        self.is_sampled_whole = len(sample) < SAMPLE_BYTES
-        if kind := _binary_kind(self.sample[:SNIFF_BYTES]):
+            start = sample[:SNIFF_BYTES] if self.encoding == UTF_8 else recoded(sample[:SNIFF_BYTES], self.encoding)
+        if kind := _binary_kind(start):
             raise SourceError(_not_text(content, kind))
 
     @contextmanager

@@ -1,5 +1,6 @@
 """Taking in a source: everything is counted, and nothing half-made is left."""
 
+import gzip
 import json
 from array import array
 from pathlib import Path
@@ -60,6 +61,24 @@ def test_rows_become_chunks_and_bad_ones_failures(doorway: Doorway, model: Regis
     assert (failure["row"], failure["external_id"]) == (5, "4")
     assert "white space" in failure["reason"]
     assert job.params["text_column"] == "body"
+
+
+def test_of_several_files_every_row_is_accounted_for(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("key;body\n1;good\n2\n3;bad\n")
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"key\tbody\n4\tfine\n5\t  \n"))
+    write(tmp_path / "c.jsonl", {"key": 6, "body": "so so"}, {"key": 7})
+    job_id = doorway.enqueue_scoring(open_source(str(tmp_path)), Columns("body", id="key"), model)
+    with doorway.database.read() as connection:
+        job = job_status(connection, job_id)
+        failures = refused_rows(connection, job_id)
+        stored = connection.scalars(select(Review.external_id).order_by(Review.external_id)).all()
+    assert (job.total, job.failed, list(stored)) == (7, 3, ["1", "3", "4", "6"])
+    assert [(one["row"], one["external_id"], one["reason"]) for one in failures] == [
+        (3, None, f"in {tmp_path / 'a.csv'}: 1 field where the header has 2"),
+        (3, "5", f"in {tmp_path / 'b.tsv.gz'}: the text is only white space"),
+        (2, "7", f"in {tmp_path / 'c.jsonl'}: no text"),
+    ]
+    assert job.params["source"] == f"{tmp_path.name}/"
 
 
 def test_the_same_file_twice_stores_its_texts_once(doorway: Doorway, model: RegisteredModel, tmp_path: Path) -> None:

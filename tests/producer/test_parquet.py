@@ -1,6 +1,7 @@
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow
@@ -43,6 +44,7 @@ def test_many_types_come_as_python_has_them(make: Make, codec: str):
         "struct": pyarrow.array([{"x": 1, "y": None}]),
         "time": pyarrow.array([moment], pyarrow.timestamp("us", "UTC")),
         "number": pyarrow.array([0.5]),
+        "decimal": pyarrow.array([Decimal("2.50")]),
         "flag": pyarrow.array([True]),
     }
     (record,) = make(pyarrow.table(columns), compression=codec).records()
@@ -53,6 +55,7 @@ def test_many_types_come_as_python_has_them(make: Make, codec: str):
         "struct": {"x": 1, "y": None},
         "time": moment,
         "number": 0.5,
+        "decimal": 2.5,
         "flag": True,
     }
 

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,17 @@ def test_the_same_notice_of_many_files_is_said_once(folder: Path):
     assert open_source("incoming").notices == [
         "'incoming/x.csv' (and 2 more) is read with ';' between fields; --delimiter overrules it"
     ]
+
+
+def test_many_files_are_not_held_in_memory(tmp_path: Path):
+    for number in range(40):
+        (tmp_path / f"{number}.csv").write_text("text\n" + "quite good\n" * 50_000)
+    tracemalloc.start()
+    try:
+        source = open_source(str(tmp_path))
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert source.columns() == ["text"]
+    assert kept < 2_000_000
+    assert peak < 6_000_000

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from producer.errors import SourceError
+from producer.rows import Columns, read_rows
 from producer.sources import Record, open_source
 from producer.sources.sql_url import parse_sql_url
 
@@ -63,3 +64,14 @@ def test_text_that_is_not_utf_8_is_one_bad_value(tmp_path: Path):
         Record(2, {"text": "caf\udce9"}),
         Record(3, {"text": "fine"}),
     ]
+
+
+def test_numbers_and_keys_of_a_server_are_those_of_any_source(empty_postgresql_url: str):
+    key = "9f1c0b52-7c5c-4f0e-8f8e-0d3c1a2b3c4d"
+    numbers = "7::numeric AS whole, 0.5::numeric AS part, 12345678901234567890::numeric AS long, 'NaN'::numeric AS no"
+    source = open_source(f"sql:{empty_postgresql_url}&query=SELECT '{key}'::uuid AS id, 'good' AS body, {numbers}")
+    values = next(source.records()).values
+    assert (values["whole"], values["part"], values["long"]) == (7, 0.5, 12345678901234567890)
+    assert [type(values[name]) for name in ("whole", "part", "long", "no")] == [int, float, int, float]
+    (row,) = read_rows(source, Columns("body", id="id"), max_chars=100)
+    assert row.external_id == key

@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import random
 import sys
 import threading
 from collections.abc import Callable
@@ -72,6 +73,17 @@ def test_a_long_stream_is_read_once_in_flat_memory(piped: Pipe):
     assert rows == 20_000
     with pytest.raises(SourceError, match="standard input can be read only once; save it to a file"):
         next(source.records())
+
+
+def test_a_parquet_file_longer_than_what_is_kept_is_read_twice(piped: Pipe):
+    file = io.BytesIO()
+    noise = random.Random(5)
+    table = pyarrow.table({"text": [noise.randbytes(500).hex() for _ in range(2_000)]})
+    parquet.write_table(table, file, compression="none", use_dictionary=False)
+    assert file.tell() > 1_500_000
+    source = piped(file.getvalue())
+    assert source.rows() == 2_000
+    assert len(list(source.records())) == len(list(source.records())) == 2_000
 
 
 def test_named_twice_it_is_still_one(piped: Pipe):
