@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
-from db.jobs import JobStatus, RejectedRow
+from db.jobs import JobStatus
 
 #: Enough names to recognise a file by; a line of hundreds would bury the message.
 SHOWN_COLUMNS = 20
@@ -71,12 +71,11 @@ class LimitError(ProducerError):
 class TooManyFailures(ProducerError):
     """A source has more bad rows than were allowed; nothing is enqueued."""
 
-    def __init__(self, source: str, failed: int, read: int, allowed: str, first: Sequence[RejectedRow]) -> None:
+    def __init__(self, source: str, failed: int, read: int, allowed: str, first: Sequence[str]) -> None:
         rows = "1 row" if failed == 1 else f"{failed:,} rows"
-        reasons = "; ".join(f"line {row.row}: {row.reason}" for row in first)
         super().__init__(
             f"{rows} of the {read:,} read from {source} are bad, and --max-failures allows {allowed}; "
-            f"nothing is enqueued. The first: {reasons}"
+            f"nothing is enqueued. The first: {'; '.join(first)}"
         )
 
 

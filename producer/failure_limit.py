@@ -36,7 +36,8 @@ class FailureLimit:
         if self.share is not None and most_rows is None:
             return
         if len(rejected) > self.allowed(max(read, most_rows or 0)):
-            raise TooManyFailures(source, len(rejected), read, str(self), [*islice(rejected, _SHOWN)])
+            first = [f"line {row.row}: {row.reason}" for row in islice(rejected, _SHOWN)]
+            raise TooManyFailures(source, len(rejected), read, str(self), first)
 
 
 def read_failure_limit(written: str) -> FailureLimit:

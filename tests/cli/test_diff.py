@@ -114,6 +114,7 @@ def test_as_a_document() -> None:
 def reviews(tmp_path: Path) -> Path:
     path = tmp_path / "reviews.csv"
     path.write_text("body,stars\ngood,5\nbad,1\n")
+    (tmp_path / "odd.csv").write_text("key,stars\n1,5\n")
     return path
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -83,3 +84,23 @@ def test_a_cpu_worker_scores_without_tensorflow_in_its_process(
     for library in ("tensorflow", "nncf", "scipy", "sklearn"):
         assert f"/site-packages/{library}/" not in mapped
     stop(worker)
+
+
+def test_an_estimate_knows_the_workers_alive_and_counts_tokens_as_they_do(
+    run: Run, start: Start, reviews: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
+    reviews.write_text("body\n" + "".join(f"wonderful {'or terrible ' * (n % 40)}{n}\n" for n in range(300)))
+    ask = ("estimate", reviews, "--model", BERT, "--json")
+    before = json.loads(run(*ask).stdout)
+    assert (before["devices"], before["to_score"], before["seconds"]) == ([], 300, None)
+    worker = start("worker", "--devices", "cpu")
+    run("score", reviews, "--model", BERT)
+    after = json.loads(run(*ask).stdout)
+    found = json.loads(run("results", "--job", 1, "--json").stdout)
+    assert after["tokens"] == before["tokens"] == sum(one["tokens"] for one in found)
+    assert after["sample"]["truncated"] == sum(one["truncated"] for one in found) > 0
+    assert (after["to_score"], after["seconds"]) == (0, [0.0, 0.0])
+    assert after["devices"] == [*after["tokens_per_second"]] == [f"{socket.gethostname()}/cpu"]
+    stop(worker)
+    assert json.loads(run(*ask).stdout)["devices"] == []

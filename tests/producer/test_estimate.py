@@ -19,7 +19,6 @@ from producer.intake import take_in
 from producer.rows import Columns
 from producer.settings import ProducerSettings
 from producer.sources import Source, open_source
-from producer.sources.jsonl_file import JsonlSource
 from tests.samples import CHECKPOINTS, verdict
 
 SETTINGS = ProducerSettings()
@@ -30,9 +29,9 @@ def model(database: Database) -> RegisteredModel:
     return find_or_add_model(database, str(CHECKPOINTS / "bert"))
 
 
-def write(path: Path, *texts: str) -> JsonlSource:
+def write(path: Path, *texts: str) -> Source:
     path.write_text("".join(json.dumps({"body": text}) + "\n" for text in texts))
-    return JsonlSource(path)
+    return open_source(str(path))
 
 
 def estimated(database: Database, source: Source, model: RegisteredModel, **options: object) -> Estimate:

@@ -1,7 +1,7 @@
 """A source that is rotten makes no job, and is read no further than needed to know."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from producer.errors import LimitError, TooManyFailures
 from producer.failure_limit import FailureLimit, read_failure_limit
 from producer.rows import Columns
 from producer.settings import ProducerSettings
-from producer.sources import Record, Source, open_source
-from producer.sources.jsonl_file import JsonlSource
+from producer.sources import Record, Source, Unreadable, open_source
 from producer.training_set import TrainingSources
 from tests.samples import CHECKPOINTS
 
@@ -34,17 +33,20 @@ def model(database: Database) -> RegisteredModel:
     return find_or_add_model(database, str(CHECKPOINTS / "bert"))
 
 
-class Counting(JsonlSource):
-    """A file that may know its rows, and counts those that were read."""
+class Counting:
+    """A source that may know its rows, and counts those that were read."""
 
-    known: int | None = None
-    given = 0
+    def __init__(self, source: Source) -> None:
+        self.name, self.notices, self.columns, self.share_read = source.name, [], source.columns, source.share_read
+        self._source = source
+        self.known: int | None = None
+        self.given = 0
 
     def rows(self) -> int | None:
         return self.known
 
-    def records(self) -> Iterator[Record]:
-        for record in super().records():
+    def records(self, only: Collection[str] | None = None) -> Iterator[Record | Unreadable]:
+        for record in self._source.records(only):
             self.given += 1
             yield record
 
@@ -52,7 +54,7 @@ class Counting(JsonlSource):
 def rotten(path: Path, rows: int, *, bad_from: int = 0, bad_to: int = 0) -> Counting:
     texts = ("" if bad_from <= number < bad_to else f"text {number}" for number in range(rows))
     path.write_text("".join(json.dumps({"body": text}) + "\n" for text in texts))
-    return Counting(path)
+    return Counting(open_source(str(path)))
 
 
 def scored(doorway: Doorway, model: RegisteredModel, source: Source, most_bad: str, rows: int | None = None) -> int:
