@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from db.bulk import BulkInsert, insert_rows
 from db.dialect import is_one_of, sought_by_other_means
-from db.tables import Failure, Prediction, Review
+from db.tables import WHOLE, Failure, Prediction, Review
 
 
 class Verdict(NamedTuple):
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     tokens: int
     truncated: bool
     precision: str
-    reading: str = "whole"
+    reading: str = WHOLE
     windows: int = 1
 
 
