@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     tokens: int
     truncated: bool
     precision: str
-    reading: str = "whole"
+    reading: str = WHOLE
     windows: int = 1
 
 

@@ -203,7 +203,7 @@ def _verdicts(
     loaded: LoadedModel, sequences: Sequences, hashes: Sequence[str], logits: dict[int, np.ndarray]
 ) -> dict[str, Verdict]:
     """By text hash, what the model says of each review of which it read every sequence."""
-    answered = [at for at, place in enumerate(sequences.places) if all(index in logits for index in place)]
+    answered = [at for at, place in enumerate(sequences.places) if all(map(logits.__contains__, place))]
     if not answered:
         return {}
     record, read = loaded.record, [sequences.readings[at] for at in answered]
