@@ -164,6 +164,14 @@ def test_a_time_that_it_fired_for_is_not_fired_for_again(database: Database, add
     assert len(history(database)) == 1
 
 
+def test_a_beat_that_looked_before_another_fired_moves_nothing(database: Database, add: Add) -> None:
+    seen, coming = add(), datetime(2036, 1, 1, 2, tzinfo=UTC)
+    with database.write() as connection:
+        assert fire(connection, seen, coming) == "waiting"
+        assert fire(connection, seen, coming + DAY) is None
+        assert find_schedule(connection, "nightly").next_run_at == coming
+
+
 def test_of_two_beats_at_once_one_fires(database: Database, add: Add) -> None:
     added = add()
     together = Barrier(4)
