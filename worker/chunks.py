@@ -72,16 +72,6 @@ def run_chunk(context: WorkerContext, rung_id: int, work: Work) -> None:
             _serve(context, rung_id, work, suspects=True)
 
 
-def _serve(context: WorkerContext, rung_id: int, work: Work, *, suspects: bool) -> bool:
-    """Claim what there is to be claimed and do the work; return False where it is a suspect's turn, and may not be."""
-    if context.stopping.is_set():
-        return True
-    claimed_at = time.monotonic()
-    if claims := _claim(context, rung_id, suspects):
-        _hold(context, claims, claimed_at, work)
-    return claims is not None
-
-
 def run_small(context: WorkerContext, beside: Claim, room: int, work: Work) -> None:
     """Claim small chunks that wait, of together at most `room` reviews, and do the work, beside what is held already.
 
@@ -91,6 +81,16 @@ def run_small(context: WorkerContext, beside: Claim, room: int, work: Work) -> N
     claimed_at = time.monotonic()
     if claims := _claim_small(context, beside, room):
         _hold(context, claims, claimed_at, work)
+
+
+def _serve(context: WorkerContext, rung_id: int, work: Work, *, suspects: bool) -> bool:
+    """Claim what there is to be claimed and do the work; return False where it is a suspect's turn, and may not be."""
+    if context.stopping.is_set():
+        return True
+    claimed_at = time.monotonic()
+    if claims := _claim(context, rung_id, suspects):
+        _hold(context, claims, claimed_at, work)
+    return claims is not None
 
 
 def _hold(context: WorkerContext, claims: Sequence[Claim], claimed_at: float, work: Work) -> None:
