@@ -2,8 +2,11 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from db.jobs import JobStatus
+if TYPE_CHECKING:
+    # Reading a source loads no database.
+    from db.jobs import JobStatus
 
 #: Enough names to recognise a file by; a line of hundreds would bury the message.
 SHOWN_COLUMNS = 20
@@ -118,7 +121,7 @@ class CronError(ProducerError):
 class JobFailed(ProducerError):
     """A job that was waited for failed, or was cancelled; `status` is how it ended."""
 
-    def __init__(self, status: JobStatus) -> None:
+    def __init__(self, status: "JobStatus") -> None:
         self.status = status
         how = f"failed: {status.error}" if status.state == "failed" else f"was {status.state}"
         super().__init__(f"job {status.id} {how}")
