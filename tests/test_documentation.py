@@ -95,10 +95,11 @@ def test_the_python_page_names_methods_and_arguments_that_there_are() -> None:
 
 
 def test_client_arguments_are_the_options_of_the_commands() -> None:
-    for method, module, aside in (("score", "cli.score", {"id_"}), ("finetune", "cli.finetune", {"labels"})):
+    called = {"sources": "source", "labels": "label"}
+    for method, module in (("score", "cli.score"), ("finetune", "cli.finetune")):
         options = {parameter.name for parameter in import_module(module).command.params}
-        arguments = set(inspect.signature(getattr(Client, method)).parameters) - {"self", "id", "label"}
-        assert arguments == options - aside - {"no_wait", "on_done", "as_json"}, method
+        arguments = set(inspect.signature(getattr(Client, method)).parameters) - {"self"}
+        assert arguments == {called.get(name, name) for name in options} - {"no_wait", "on_done", "as_json"}, method
 
 
 def test_python_blocks_of_the_pages_are_python() -> None:

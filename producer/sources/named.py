@@ -49,7 +49,7 @@ class NamedSource:
 def check_source_name(name: str) -> None:
     """Raise SourceNameError for a name that reviews cannot be stored under."""
     if is_blank(name):
-        raise SourceNameError("the name of a source is empty; give --source NAME some letters")
+        raise SourceNameError("the name of a source is empty; give it some letters")
     if len(name) > MAX_NAME_CHARS:
         raise SourceNameError(f"the name of a source has {len(name):,} characters; at most {MAX_NAME_CHARS} are kept")
     try:

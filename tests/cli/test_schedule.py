@@ -89,8 +89,8 @@ REFUSED = [
         "--rescore is for schedules that score",
     ),
     (
-        ["x", "--cron", "0 2 * * *", "--", "finetune", "reviews.csv", "--text", "body", "--name", "m"],
-        "Missing option '--label'",
+        ["x", "--cron", "0 2 * * *", "--", "finetune", "reviews.csv", "--text", "label", "--name", "m"],
+        "which column is the label is not obvious",
     ),
 ]
 

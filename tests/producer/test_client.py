@@ -18,7 +18,7 @@ from db.registry import register_model
 from db.reviews import StoredReview
 from db.tables import Chunk, Notification, Review
 from producer import Client, JobFailed, ProducerError, Result, Unscored
-from producer.errors import ColumnError, NotifyError, OptionError, SourceError
+from producer.errors import BadName, ColumnError, GuessError, NotifyError, OptionError, SourceError, SourceNameError
 from tests.samples import CHECKPOINTS, facts, verdict
 
 BERT = CHECKPOINTS / "bert"
@@ -136,7 +136,7 @@ def test_no_texts_are_no_job(client: Client, database: Database) -> None:
         with pytest.raises(SourceError):
             client.score_texts(texts, pairs=pairs, model="sentiment")
     for name in ("", "x" * 513):
-        with pytest.raises(SourceError, match="give 1 to 512"):
+        with pytest.raises(SourceNameError, match="the name of a source"):
             client.score_texts(["good"], source=name, model="sentiment")
     assert jobs(database) == 0
 
@@ -177,8 +177,8 @@ def test_what_is_wrong_is_said_and_nothing_is_enqueued(client: Client, database:
         (OptionError, lambda: client.score(reviews, text="body", model="sentiment", priority="urgent")),  # type: ignore[arg-type]
         (OptionError, lambda: client.score(reviews, text="body", model="sentiment", precision="int4")),  # type: ignore[arg-type]
         (NotifyError, lambda: client.score(reviews, text="body", model="sentiment", notify="example.org")),
-        (OptionError, lambda: client.finetune(reviews, text="body", name="m")),
-        (OptionError, lambda: client.finetune(reviews, text="body", label="key", name="a/b", base=str(BERT))),
+        (GuessError, lambda: client.finetune(reviews, text="body", name="m")),
+        (BadName, lambda: client.finetune(reviews, text="body", label="key", name="a/b", base=str(BERT))),
         (OptionError, lambda: client.finetune(reviews, text="body", label="key", name="m", epochs=0)),
         (OptionError, lambda: client.finetune(reviews, text="body", label="key", name="m", patience=2)),
         (UnknownJob, lambda: client.job(7)),
