@@ -493,19 +493,20 @@ def test_a_state_that_cannot_be_saved_does_not_end_the_training(
 def test_the_next_training_of_a_name_tidies_up_after_jobs_that_are_over(
     context: WorkerContext, make_job: Callable[..., tuple[int, int]]
 ) -> None:
-    going = make_job(**SHORT)[0]
-    cancelled, finished = (make_job(**SHORT) for _ in range(2))
+    # The one that is to be trained first: it has waited longest, so that its turn comes.
+    finished = make_job(**SHORT)
+    going, cancelled = (make_job(**SHORT)[0] for _ in range(2))
     with context.database.write() as connection:
-        cancel_job(connection, cancelled[0])
+        cancel_job(connection, cancelled)
     folder = context.settings.models_dir / "taste"
-    names = {f".job-{job}-1.partial" for job in (going, cancelled[0], 99)}
-    names |= {f".job-{job}.training" for job in (going, cancelled[0], 99)}
-    names |= {f"job-{job}-1" for job in (going, cancelled[0], 99)} | {"mine", ".job-x.training"}
+    names = {f".job-{job}-1.partial" for job in (going, cancelled, 99)}
+    names |= {f".job-{job}.training" for job in (going, cancelled, 99)}
+    names |= {f"job-{job}-1" for job in (going, cancelled, 99)} | {"mine", ".job-x.training"}
     for name in names:
         (folder / name).mkdir(parents=True)
         (folder / name / "file").touch()
     run_chunk(context, finished[1], finetune)
-    gone = {f"job-{cancelled[0]}-1", f".job-{cancelled[0]}-1.partial", f".job-{cancelled[0]}.training"}
+    gone = {f"job-{cancelled}-1", f".job-{cancelled}-1.partial", f".job-{cancelled}.training"}
     assert set(left_over(context)) == names - gone | {f"job-{finished[0]}-1"}
 
 
