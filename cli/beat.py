@@ -1,7 +1,5 @@
 """`reviewmill beat`: the process beside the workers that keeps time."""
 
-import os
-
 import click
 
 from broker.app import TASKS, make_app
@@ -11,9 +9,9 @@ from broker.settings import BrokerSettings
 from cli.output import notes
 from cli.timekeeper import keep_time, stop_on_signals
 from db.schema import open_database
-from worker.context import owner_of
 from worker.logs import log_to_stderr
 from worker.notifier import Notifier
+from worker.owners import this_owner
 from worker.settings import WorkerSettings
 from worker.sweep import Sweeper
 
@@ -33,6 +31,6 @@ def command() -> None:
     stopping = stop_on_signals()
     log_to_stderr()
     notes.print("The beat goes on. Ctrl-C stops it.")
-    Notifier(database, owner_of(os.getpid()), worker.notify_secret.get_secret_value()).start(stopping)
+    Notifier(database, this_owner(), worker.notify_secret.get_secret_value()).start(stopping)
     sweeper.start(stopping)
     keep_time(database, settings.url, stopping)

@@ -14,7 +14,7 @@ from cli.names import names_a
 from cli.output import json_option, local_time, notes, print_facts, print_json, print_table, say
 from cli.requests import SCHEDULABLE, read_request
 from cli.run_job import run_job
-from cli.scheduled import failed_on_ctrl_c, owner, perform
+from cli.scheduled import failed_on_ctrl_c, perform
 from db.clock import database_time
 from db.database import Database
 from db.schedule_runs import OVERLAPS, RunStatus, begin_run, last_runs, runs_of
@@ -31,6 +31,7 @@ from db.schedules import (
 from db.schema import open_database
 from producer.cron import Cron
 from worker.logs import log_to_stderr
+from worker.owners import this_owner
 from worker.settings import WorkerSettings
 
 #: In a URL: what stands between the user and the host, and parameters of such names.
@@ -172,7 +173,7 @@ def run_command(name: str, rescore: bool, no_wait: bool, as_json: bool) -> int:
     with database.read() as connection:
         _check_rescore(rescore, find_schedule(connection, name).command)
     with database.write() as connection:
-        run = begin_run(connection, name, owner(), lease_s, rescore=rescore)
+        run = begin_run(connection, name, this_owner(), lease_s, rescore=rescore)
     log_to_stderr()
     with notes.status("Reading reviews"), failed_on_ctrl_c(database, run):
         job_id = perform(database, app, run, lease_s)

@@ -4,9 +4,7 @@
 directory is the schedule's, reading may take long, and its memory is given back.
 """
 
-import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -37,11 +35,6 @@ _EXPECTED = (ProducerError, DatabaseError, click.ClickException, OSError)
 _RETRY_S = 1.0
 
 log = structlog.get_logger()
-
-
-def owner() -> str:
-    """The name under which this process holds runs."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def perform(database: Database, app: Celery | None, run: HeldRun, lease_s: float) -> int:

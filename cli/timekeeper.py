@@ -10,11 +10,11 @@ from types import FrameType
 import structlog
 
 from broker.child import start_child
-from cli.scheduled import owner
 from db.database import Database
 from db.errors import LeaseLost
 from db.schedule_runs import HeldRun, can_take_run, fail_run, take_run
 from producer.schedules import fire_due
+from worker.owners import this_owner
 from worker.settings import WorkerSettings
 
 #: Cron tells minutes; a second is late by little, and asks little of the database.
@@ -82,7 +82,7 @@ class Timekeeper:
             if not can_take_run(connection):
                 return None
         with self.database.write() as connection:
-            return take_run(connection, owner(), max(self.lease_s, _START_LEASE_S))
+            return take_run(connection, this_owner(), max(self.lease_s, _START_LEASE_S))
 
     def _start(self, run: HeldRun) -> None:
         command = [sys.executable, "-m", "cli.scheduled", str(run.id), str(run.attempt)]

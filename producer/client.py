@@ -14,7 +14,7 @@ from db.tables import PRECISIONS, PRIORITIES, READINGS
 from producer.checkpoints import find_or_add_model
 from producer.enqueue import TrainingPlan
 from producer.errors import OptionError
-from producer.failure_limit import read_failure_limit
+from producer.failure_limit import FailureLimit, read_failure_limit
 from producer.job import Job
 from producer.notify import check_notify
 from producer.reviews_request import ReviewsRequest, find_reviews
@@ -127,7 +127,7 @@ class Client:
             precision=precision,
             long=long,
             limit=limit,
-            max_failures=None if max_failures is None else read_failure_limit(str(max_failures)),
+            max_failures=_failure_limit(max_failures),
             notify=notify,
         )
         return self._score(*find_reviews(asked, _log), options)
@@ -248,7 +248,7 @@ class Client:
             encoding=encoding,
             delimiter=delimiter,
             limit=limit,
-            max_failures=None if max_failures is None else read_failure_limit(str(max_failures)),
+            max_failures=_failure_limit(max_failures),
             notify=check_notify(notify, self._session.settings),
         )
         doorway = self._session.doorway()
@@ -282,6 +282,10 @@ class Client:
 
 def _specs(source: Sources) -> list[str]:
     return [fspath(source)] if isinstance(source, str | PathLike) else [fspath(one) for one in source]
+
+
+def _failure_limit(said: int | str | None) -> FailureLimit | None:
+    return None if said is None else read_failure_limit(str(said))
 
 
 def _log(words: str) -> None:

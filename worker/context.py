@@ -1,7 +1,5 @@
 """What every task of one worker process shares."""
 
-import os
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,17 +10,9 @@ from celery import Celery
 from db.claims import Claim
 from db.database import Database
 from worker.models import LoadedModels
+from worker.owners import this_owner
 from worker.settings import WorkerSettings
 from worker.turns import Turns
-
-
-def owner_of(pid: int) -> str:
-    """The name under which a worker process of this machine holds its leases."""
-    return f"{socket.gethostname()}:{pid}"
-
-
-def _owner() -> str:
-    return owner_of(os.getpid())
 
 
 @dataclass(slots=True)
@@ -39,7 +29,7 @@ class WorkerContext:
     app: Celery
     settings: WorkerSettings
     models: LoadedModels
-    owner: str = field(default_factory=_owner)
+    owner: str = field(default_factory=this_owner)
     device: threading.RLock = field(default_factory=threading.RLock)
     turns: Turns = field(default_factory=Turns)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -15,7 +15,7 @@ from broker.child import start_child
 from db.claims import release_dead
 from db.database import Database
 from db.errors import DatabaseError
-from worker.context import owner_of
+from worker.owners import owner_of
 
 #: A process that dies at once is not started again at once; one that lived this long starts afresh.
 _FIRST_PAUSE_S = 0.5
