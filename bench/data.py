@@ -52,10 +52,11 @@ def load_data_set(name: str, reviews: int, rounds: int, model: Path) -> DataSet:
 
 
 def cut_texts(texts: Sequence[str], model: Path, token_budget: int) -> list[list[int]]:
-    """The batches that a worker would cut, as indices of the texts."""
-    from worker.batching import cut_batches
+    """The batches that a worker would cut for an engine that any shape costs the same, as indices of the texts."""
+    from worker.batching import BatchCutter
+    from worker.engines.base import BatchCosts
 
-    return list(cut_batches(_lengths(texts, model), token_budget))
+    return list(BatchCutter(BatchCosts()).cut(_lengths(texts, model), token_budget))
 
 
 def write_texts(path: Path, texts: Sequence[str]) -> Path:

@@ -16,7 +16,7 @@ from bench.data import MAX_TOKENS
 
 def main() -> None:
     """Print what inferring all texts takes; tokenizing and cutting batches are done before."""
-    from worker.batching import collate, cut_batches
+    from worker.batching import BatchCutter, collate
     from worker.checkpoints.tokenizer import tokenize
 
     task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
@@ -24,7 +24,7 @@ def main() -> None:
     encoded = tokenize(tokenizer, task["texts"], None, MAX_TOKENS)
     batches = [
         collate([encoded[index] for index in indices], tokenizer.pad_token_id)
-        for indices in cut_batches([one.length for one in encoded], task["token_budget"])
+        for indices in BatchCutter(engine.costs).cut([one.length for one in encoded], task["token_budget"])
     ]
     engine.logits(batches[-1])
     began = time.perf_counter()

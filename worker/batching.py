@@ -1,49 +1,72 @@
 """Cutting tokenized reviews into batches of nearly equal lengths."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from worker.checkpoints.tokenizer import Encoded
-from worker.engines.base import Batch, Engine
-
-#: What a batch costs beside its tokens, in tokens: calling the engine and starting its kernels. Measured, MiniLM on
-#: two cores pays for some 30; a larger figure makes larger batches with more padding.
-_BATCH_COSTS_TOKENS = 64
+from worker.engines.base import Batch, BatchCosts, Engine
 
 
-def cut_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Indices of the batches, the longest reviews first.
+class BatchCutter:
+    """Cuts batches for one engine, and remembers their shapes: one that the engine has met costs it less."""
 
-    A batch of n reviews whose longest has m tokens costs n x m tokens, padding included, and stays
-    within the budget; a review longer than the budget goes alone. Of all cuts of the sorted reviews it is
-    the cheapest, a batch itself costing `_BATCH_COSTS_TOKENS` more: a wide batch is not filled up with short
-    reviews just because they would fit. The longest go first, so that the expected time of arrival only gets
-    better.
-    """
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    ends = _cheapest_ends([lengths[i] for i in order], token_budget)
-    first = 0
-    while first < len(order):
-        yield order[first : ends[first]]
-        first = ends[first]
+    def __init__(self, costs: BatchCosts) -> None:
+        self._costs = costs
+        # By length, at the place of each number of rows, what that shape costs beside its tokens.
+        self._surcharges: dict[int, np.ndarray] = {}
 
+    def cut(self, lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+        """Indices of the batches, the longest reviews first.
 
-def _cheapest_ends(widths: Sequence[int], token_budget: int) -> list[int]:
-    """For each place in the descending lengths, where the batch that begins there had best end."""
-    count = len(widths)
-    ends = [count] * count
-    # What the reviews from a place on cost, in tokens; known for the places behind before those in front.
-    costs = np.zeros(count + 1, np.int64)
-    sizes = np.arange(1, count + 1)
-    for first in range(count - 1, -1, -1):
-        most = min(count - first, max(1, token_budget // widths[first]))
-        of_size = costs[first + 1 : first + most + 1] + widths[first] * sizes[:most]
-        # Of sizes that cost the same the largest, so that equal reviews fill their batches.
-        size = most - int(of_size[::-1].argmin())
-        costs[first] = of_size[size - 1] + _BATCH_COSTS_TOKENS
-        ends[first] = first + size
-    return ends
+        A batch of n reviews whose longest has m tokens costs n x m tokens, padding included, and stays
+        within the budget; a review longer than the budget goes alone. Of all cuts of the sorted reviews it is
+        the cheapest by `BatchCosts`: a wide batch is not filled up with short reviews just because they would fit.
+        The longest go first, so that the expected time of arrival only gets better.
+        """
+        order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+        widths = [lengths[i] for i in order]
+        ends = self._cheapest_ends(widths, token_budget)
+        first = 0
+        while first < len(order):
+            self._meet(ends[first] - first, widths[first])
+            yield order[first : ends[first]]
+            first = ends[first]
+
+    def _cheapest_ends(self, widths: Sequence[int], token_budget: int) -> list[int]:
+        """For each place in the descending lengths, where the batch that begins there had best end."""
+        count = len(widths)
+        ends = [count] * count
+        # What the reviews from a place on cost, in tokens; known for the places behind before those in front.
+        costs = np.zeros(count + 1, np.int64)
+        computed = self._computed(np.arange(1, count + 1))
+        for first in range(count - 1, -1, -1):
+            width = widths[first]
+            most = min(count - first, max(1, token_budget // width))
+            of_size = costs[first + 1 : first + most + 1] + width * computed[:most]
+            of_size += self._surcharge(width, int(computed[most - 1]))[computed[:most]]
+            # Of sizes that cost the same the largest, so that equal reviews fill their batches.
+            size = most - int(of_size[::-1].argmin())
+            costs[first] = of_size[size - 1]
+            ends[first] = first + size
+        return ends
+
+    def _surcharge(self, width: int, rows: int) -> np.ndarray:
+        known = self._surcharges.get(width, np.empty(0, np.int64))
+        if len(known) <= rows:
+            fresh = np.full(rows + 1, self._costs.call + self._costs.shape)
+            fresh[: len(known)] = known
+            self._surcharges[width] = known = fresh
+        return known
+
+    def _meet(self, rows: int, width: int) -> None:
+        computed = int(self._computed(rows))
+        self._surcharge(width, computed)[computed] = self._costs.call
+
+    def _computed(self, rows: Any) -> Any:
+        """As many rows as are computed for so many."""
+        return -(-rows // self._costs.rows) * self._costs.rows
 
 
 def collate(encoded: Sequence[Encoded], padding_id: int) -> Batch:
@@ -66,7 +89,7 @@ def infer_in_batches(
     What `check`, called before every batch, raises ends it.
     """
     found: dict[int, np.ndarray] = {}
-    for indices in cut_batches([one.length for one in encoded], token_budget):
+    for indices in BatchCutter(engine.costs).cut([one.length for one in encoded], token_budget):
         check()
         batch = collate([encoded[index] for index in indices], padding_id)
         found.update(zip(indices, engine.logits(batch), strict=True))

@@ -9,6 +9,7 @@ import structlog
 
 from db.database import Database
 from db.registry import RegisteredModel, get_model, has_registered_files
+from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
@@ -33,6 +34,7 @@ class LoadedModel:
     engine: Engine
     budget: TokenBudget
     precision: str
+    cutter: BatchCutter
 
 
 class LoadedModels:
@@ -96,7 +98,7 @@ class LoadedModels:
         budget = TokenBudget(self._database, model_id, self.device, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
-        return LoadedModel(record, tokenizer, engine, budget, precision)
+        return LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs))
 
     def _check_unchanged(self, record: RegisteredModel) -> None:
         # A version answers for good as it did when it was registered: what others made of its files is another one.

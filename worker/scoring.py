@@ -153,7 +153,7 @@ def _infer(
         interludes.play()
 
     _find_budget(context, loaded, claims, sequences.encoded, heartbeat)
-    waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+    waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
     with context.device:
         inferred = infer(loaded, waiting, before_batch, sequences.review_of)

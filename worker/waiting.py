@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from worker.batching import collate, cut_batches
+from worker.batching import BatchCutter, collate
 from worker.checkpoints.tokenizer import Encoded
 from worker.engines.base import Batch
 from worker.memory import TokenBudget
@@ -16,9 +16,10 @@ class WaitingBatches:
     the budget shrinks meanwhile, here or by another chunk of the same model, what still waits is cut anew.
     """
 
-    def __init__(self, encoded: Sequence[Encoded], budget: TokenBudget, padding_id: int) -> None:
+    def __init__(self, encoded: Sequence[Encoded], budget: TokenBudget, cutter: BatchCutter, padding_id: int) -> None:
         self.encoded = encoded
         self._budget = budget
+        self._cutter = cutter
         self._padding_id = padding_id
         self._waiting: deque[tuple[list[int], Batch]] = deque()
         self._cut(range(len(encoded)))
@@ -36,7 +37,7 @@ class WaitingBatches:
     def _cut(self, indices: Sequence[int]) -> None:
         self._cut_for_tokens = self._budget.tokens
         lengths = [self.encoded[index].length for index in indices]
-        parts = ([indices[at] for at in batch] for batch in cut_batches(lengths, self._cut_for_tokens))
+        parts = ([indices[at] for at in batch] for batch in self._cutter.cut(lengths, self._cut_for_tokens))
         self._waiting = deque((part, self._collate(part)) for part in parts)
 
     def _collate(self, indices: Sequence[int]) -> Batch:

@@ -10,32 +10,55 @@ from hypothesis import strategies as st
 
 from producer.checkpoints import minilm_directory
 from producer.sources import open_source
-from worker.batching import _BATCH_COSTS_TOKENS, collate, cut_batches
+from worker.batching import BatchCutter, collate
 from worker.checkpoints.tokenizer import Encoded, load_tokenizer, tokenize
+from worker.engines.base import BatchCosts
+from worker.engines.openvino.engine import _SHAPE_COSTS_TOKENS
 
 lengths_of_reviews = st.lists(st.integers(1, 600), max_size=200)
 
 
-@given(lengths_of_reviews, st.integers(64, 5_000))
-def test_every_review_is_in_one_batch_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = list(cut_batches(lengths, budget))
+all_costs = st.builds(BatchCosts, st.integers(0, 100), st.integers(0, 300), st.integers(1, 4))
+
+
+@given(lengths_of_reviews, st.integers(64, 5_000), all_costs)
+def test_every_review_is_in_one_batch_within_the_budget(lengths: list[int], budget: int, costs: BatchCosts) -> None:
+    batches = list(BatchCutter(costs).cut(lengths, budget))
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         longest = max(lengths[index] for index in batch)
         assert len(batch) == 1 or len(batch) * longest <= budget
 
 
-@given(lengths_of_reviews, st.integers(64, 5_000))
-def test_the_longest_come_first(lengths: list[int], budget: int) -> None:
-    in_order = [lengths[index] for batch in cut_batches(lengths, budget) for index in batch]
+@given(lengths_of_reviews, st.integers(64, 5_000), all_costs)
+def test_the_longest_come_first(lengths: list[int], budget: int, costs: BatchCosts) -> None:
+    in_order = [lengths[index] for batch in BatchCutter(costs).cut(lengths, budget) for index in batch]
     assert in_order == sorted(lengths, reverse=True)
 
 
-@given(st.lists(st.integers(1, 120), min_size=1, max_size=9), st.integers(64, 400))
-def test_no_other_cut_is_cheaper(lengths: list[int], budget: int) -> None:
-    widths = sorted(lengths, reverse=True)
-    cut = [[lengths[index] for index in batch] for batch in cut_batches(lengths, budget)]
-    assert cost(cut) == min(cost(other) for other in every_cut(widths) if fits(other, budget))
+@given(st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=8), min_size=1, max_size=3), st.integers(64, 400))
+def test_no_other_cut_is_cheaper(chunks: list[list[int]], budget: int) -> None:
+    costs = BatchCosts(call=64, shape=150, rows=2)
+    cutter, met = BatchCutter(costs), set[tuple[int, int]]()
+    for lengths in chunks:
+        widths = sorted(lengths, reverse=True)
+        batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, budget)]
+        assert cost(batches, met, costs) == min(
+            cost(other, met, costs) for other in every_cut(widths) if fits(other, budget)
+        )
+        met |= {shape(batch, costs) for batch in batches}
+
+
+def test_shapes_that_were_met_are_cut_again() -> None:
+    drawn = np.random.default_rng(7)
+    chunks = [drawn.integers(8, 60, 1_000).tolist() for _ in range(6)]
+    free, dear = BatchCutter(BatchCosts()), BatchCutter(BatchCosts(shape=150))
+    shapes: dict[BatchCutter, set[tuple[int, int]]] = {free: set(), dear: set()}
+    for cutter, met in shapes.items():
+        for lengths in chunks:
+            batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, 2_048)]
+            met |= {(len(batch), batch[0]) for batch in batches}
+    assert len(shapes[dear]) < len(shapes[free]) / 2
 
 
 def every_cut(widths: list[int]) -> Iterator[list[list[int]]]:
@@ -49,19 +72,26 @@ def fits(cut: list[list[int]], budget: int) -> bool:
     return all(len(batch) == 1 or len(batch) * batch[0] <= budget for batch in cut)
 
 
-def cost(cut: list[list[int]]) -> int:
-    return sum(len(batch) * max(batch) + _BATCH_COSTS_TOKENS for batch in cut)
+def cost(cut: list[list[int]], met: set[tuple[int, int]], costs: BatchCosts) -> int:
+    shapes = [shape(batch, costs) for batch in cut]
+    return sum(rows * width + costs.call + costs.shape * ((rows, width) not in met) for rows, width in shapes)
+
+
+def shape(batch: list[int], costs: BatchCosts) -> tuple[int, int]:
+    return -(-len(batch) // costs.rows) * costs.rows, max(batch)
 
 
 def test_equal_reviews_fill_their_batches() -> None:
-    assert [len(batch) for batch in cut_batches([100] * 10, 400)] == [4, 4, 2]
+    assert [len(batch) for batch in BatchCutter(BatchCosts()).cut([100] * 10, 400)] == [4, 4, 2]
 
 
 @pytest.mark.parametrize("source", ["demo:rotten_tomatoes:test", "demo:imdb:test"])
 def test_less_than_a_twentieth_of_real_batches_is_padding(source: str) -> None:
     texts = [str(record.values["text"]) for record in islice(open_source(source).records(), 1_000)]
     encoded = tokenize(load_tokenizer(minilm_directory()), texts, None, 512)
-    batches = [collate([encoded[i] for i in batch], 0) for batch in cut_batches([e.length for e in encoded], 4096)]
+    # OpenVINO on two cores, with the most padding that it may come to.
+    cutter = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS, rows=2))
+    batches = [collate([encoded[i] for i in batch], 0) for batch in cutter.cut([e.length for e in encoded], 4096)]
     area = sum(batch.token_ids.size for batch in batches)
     assert sum(int(batch.padding_mask.sum()) for batch in batches) > 0.95 * area
     # Nor are the batches so small that calling the engine takes the time that padding did.

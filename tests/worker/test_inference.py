@@ -53,7 +53,7 @@ def loaded(context: WorkerContext, add_checkpoint: Add) -> LoadedModel:
 
 
 def waiting(loaded: LoadedModel, encoded: list[Encoded]) -> WaitingBatches:
-    return WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+    return WaitingBatches(encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
 
 
 def job(database: Database) -> tuple:

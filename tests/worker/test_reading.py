@@ -10,8 +10,9 @@ from db.tables import READINGS
 from producer.checkpoints import minilm_directory
 from producer.sources import open_source
 from tests.samples import CHECKPOINTS
-from worker.batching import cut_batches
+from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer, load_tokenizer, tokenize
+from worker.engines.base import BatchCosts
 from worker.errors import UnknownReading
 from worker.reading import Reading, Sequences, asked_reading, read_each, reusable_readings
 
@@ -139,7 +140,7 @@ def test_windows_are_sequences_of_their_own_and_fill_their_batches(real: tuple[T
     sequences = Sequences(readings(tokenizer, texts, [None] * REAL, 128, "window"))
     lengths = [one.length for one in sequences.encoded]
     assert len(lengths) > 3 * REAL
-    batches = list(cut_batches(lengths, 4_096))
+    batches = list(BatchCutter(BatchCosts()).cut(lengths, 4_096))
     area = sum(len(batch) * max(lengths[at] for at in batch) for batch in batches)
     assert sum(lengths) > 0.97 * area
     assert area / len(batches) > 0.9 * 4_096

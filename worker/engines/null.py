@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worker.engines.base import Batch
+from worker.engines.base import Batch, BatchCosts
 
 #: Sines of larger numbers would lose precision; token ids stay far below.
 _SPREAD = 0.37
@@ -10,6 +10,8 @@ _SPREAD = 0.37
 
 class NullEngine:
     """Logits made up from a review's first tokens, without a model: the same review always gets the same."""
+
+    costs = BatchCosts()
 
     def __init__(self, classes: int) -> None:
         """`classes` is the number of logits a review gets."""

@@ -9,7 +9,7 @@ from worker.backend import tf
 from worker.checkpoints.classifier import Classifier, input_names
 from worker.checkpoints.compute import computing_in
 from worker.checkpoints.load import load_classifier
-from worker.engines.base import Batch
+from worker.engines.base import Batch, BatchCosts
 
 #: Any count of rows, any length: one trace serves every batch.
 _ANY_BATCH = tf.TensorSpec((None, None), tf.int32)
@@ -17,6 +17,8 @@ _ANY_BATCH = tf.TensorSpec((None, None), tf.int32)
 
 class ModelEngine:
     """Inference with a model that is there, with the weights it has at each batch."""
+
+    costs = BatchCosts()
 
     def __init__(self, model: Classifier) -> None:
         """The first batch pays for the one trace."""

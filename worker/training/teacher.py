@@ -108,7 +108,7 @@ class Teacher:
         encoded = [one for one in each if isinstance(one, Encoded)]
         reasons = [one for one in each if isinstance(one, str)]
         if not reasons:
-            waiting = WaitingBatches(encoded, loaded.budget, loaded.tokenizer.pad_token_id)
+            waiting = WaitingBatches(encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
             inferred = infer(loaded, waiting, lambda _done: self.check())
             reasons = list(inferred.reasons.values())
         if reasons:

@@ -55,6 +55,21 @@ def test_what_is_built_scores_as_the_checkpoint_does(tmp_path: Path, name: str) 
         np.testing.assert_array_equal(logits, direct.logits(batch(*shape)))
 
 
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_rows_that_are_dealt_out_to_cores_come_back_in_order(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(cores)))
+    engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
+    assert engine.costs.rows == cores
+    for rows in range(1, 8):
+        whole = batch(rows, 6)
+        alone = [engine.logits(Batch(*(array[at : at + 1] for array in arrays_of(whole)))) for at in range(rows)]
+        np.testing.assert_allclose(engine.logits(whole), np.concatenate(alone), atol=1e-6)
+
+
+def arrays_of(one: Batch) -> tuple[np.ndarray, ...]:
+    return one.token_ids, one.segment_ids, one.padding_mask
+
+
 def test_logits_are_the_callers_to_keep(tmp_path: Path) -> None:
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
     first = engine.logits(batch(3, 5))

@@ -11,6 +11,7 @@ from db.checkpoint import MULTI_LABEL, REGRESSION, SINGLE_LABEL, read_checkpoint
 from db.training import TrainingExample
 from tests.samples import CHECKPOINTS
 from worker.checkpoints.tokenizer import load_tokenizer
+from worker.engines.base import BatchCosts
 from worker.engines.tensorflow import TensorFlowEngine
 from worker.errors import TrainingError
 from worker.probabilities import probabilities
@@ -55,6 +56,8 @@ def test_a_look_between_batches_ends_it() -> None:
 
 class Diverged:
     """An engine whose weights have become infinite."""
+
+    costs = BatchCosts()
 
     def logits(self, batch: Any) -> np.ndarray:
         return np.full((len(batch.token_ids), 1), np.inf, np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from worker.engines.base import Batch, check_vocabulary
+from worker.engines.base import Batch, BatchCosts, check_vocabulary
 
 #: Where a graph says how many embeddings it has.
 VOCABULARY = "reviewmill_vocabulary"
@@ -17,6 +17,8 @@ _ERRORS_ONLY = 3
 
 class OnnxEngine:
     """Inference on the CPU, in the number formats that stand in the graph."""
+
+    costs = BatchCosts()
 
     def __init__(self, graph: Path) -> None:
         """Load the file of a graph."""
