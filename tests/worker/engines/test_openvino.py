@@ -160,7 +160,10 @@ def test_a_token_without_an_embedding_is_no_zero(tmp_path: Path) -> None:
 class Full:
     """A request that finds no memory, in OpenVINO's own words."""
 
-    def infer(self, *_: object, **__: object) -> None:
+    def start_async(self, *_: object, **__: object) -> None:
+        pass
+
+    def wait(self) -> None:
         raise RuntimeError(
             "Exception from src/x.cpp:1:\n[CPU] Gather node\nFailed to allocate 196608000 bytes of memory"
         )
@@ -169,10 +172,10 @@ class Full:
 def test_what_was_kept_is_let_go_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
     expected = engine.logits(batch(3, 5))
-    engine._request = Full()
+    engine._requests = [Full(), *engine._requests[1:]]
     np.testing.assert_array_equal(engine.logits(batch(3, 5)), expected)
     # With nothing left to let go it is the batch that is too large.
-    engine._request = None
+    engine._requests = []
     engine._compile = lambda: type("Compiled", (), {"create_infer_request": Full})()
     with pytest.raises(MemoryError, match="no memory for 15 tokens in one batch"):
         engine.logits(batch(3, 5))
