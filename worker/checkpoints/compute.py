@@ -10,6 +10,8 @@ from worker.cpu import cpu_flags
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 #: Linux's names for processors' bfloat16 dot products.
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+#: TensorFlow's option to compute in bfloat16 what gains by it, with oneDNN.
+_REWRITING = "auto_mixed_precision_onednn_bfloat16"
 
 
 @contextmanager
@@ -23,7 +25,26 @@ def computing_in(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+@contextmanager
+def multiplying_in(name: str) -> Iterator[None]:
+    """Float32 models that run inside multiply matrices in float32 or bfloat16, on CPUs; the rest stays in float32.
+
+    TensorFlow rewrites their graphs. Of Keras's mixed models everything is in bfloat16, and what is no product of
+    matrices is slow in it on a CPU: a training step of MiniLM takes twice as long.
+    """
+    before = tf.config.optimizer.get_experimental_options().get(_REWRITING, False)
+    tf.config.optimizer.set_experimental_options({_REWRITING: name == "bfloat16"})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({_REWRITING: before})
+
+
 def has_bfloat16() -> bool:
     """Whether this device has instructions for it: without, it is many times slower than float32."""
-    # Every GPU that TensorFlow 2.21 supports multiplies bfloat16.
-    return bool(tf.config.list_physical_devices("GPU")) or bool(cpu_flags() & _CPU_FLAGS)
+    return has_gpu() or bool(cpu_flags() & _CPU_FLAGS)
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees one. Every GPU that TensorFlow 2.21 supports multiplies bfloat16."""
+    return bool(tf.config.list_physical_devices("GPU"))

@@ -17,7 +17,7 @@ from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
-from worker.checkpoints.compute import computing_in, has_bfloat16
+from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu, multiplying_in
 from worker.checkpoints.durable import put_in_place
 from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
@@ -128,9 +128,10 @@ def _train(
     validator = Validator(validation.measure, write, progress, best)
     keeper = StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s)
     began = time.monotonic()
-    if not validator.catch_up():
-        callbacks = [CurveWriter(write, progress), keeper, validator]
-        fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
+    with multiplying_in(precision):
+        if not validator.catch_up():
+            callbacks = [CurveWriter(write, progress), keeper, validator]
+            fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
     seconds = round(time.monotonic() - began, 2)
     metrics = {"train_examples": len(data.encoded), "training_precision": precision, "training_seconds": seconds}
     metrics |= best.put_back()
@@ -187,7 +188,7 @@ def _taught(teacher: TeacherAnswers, examples: Sequence[TrainingExample], params
 def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
     """The base as a compiled model with a head for the labels, and the precision it trains in."""
     precision = "bfloat16" if has_bfloat16() else "float32"
-    with computing_in(precision):
+    with computing_in(precision if has_gpu() else "float32"):
         model = load_classifier(
             base,
             labels=params["labels"],
