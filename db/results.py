@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, cast, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Connection, Select, String, cast, select
 
 from db.dialect import review_ids_of_job
 from db.errors import UnknownJob, UnknownLabel
+from db.job_counts import LABEL, READING, counts_of
 from db.kept import Condition, check_kept, satisfies
 from db.registry import get_model
 from db.tables import Failure, Job, Model, Prediction, Review
@@ -70,28 +70,15 @@ def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Resul
 
 
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
-    """How many of a job's reviews got each label, the most frequent first."""
-    return _counts_by(connection, Prediction.label, job_id)
+    """How many of a job's rows got each label, the most frequent first; see JobCount. Raises UnknownJob."""
+    _model_of_job(connection, job_id)
+    return counts_of(connection, job_id, LABEL)
 
 
 def reading_counts(connection: Connection, job_id: int) -> dict[str, int]:
-    """How many of a job's reviews were read whole, and how many in each other way, the most frequent first."""
-    return _counts_by(connection, Prediction.reading, job_id)
-
-
-def _counts_by(connection: Connection, column: InstrumentedAttribute[str], job_id: int) -> dict[str, int]:
-    reviews = review_ids_of_job(connection, job_id)
-    count = func.count()
-    found = connection.execute(
-        select(column, count)
-        .where(
-            Prediction.model_id == _model_of_job(connection, job_id),
-            Prediction.review_id.in_(reviews),
-        )
-        .group_by(column)
-        .order_by(count.desc(), column)
-    )
-    return dict(found.all())
+    """How many of a job's rows were read whole, and how many in each other way. Raises UnknownJob."""
+    _model_of_job(connection, job_id)
+    return counts_of(connection, job_id, READING)
 
 
 def unscored_texts(connection: Connection, job_id: int) -> tuple[dict[int, str], dict[tuple[str, str | None], str]]:

@@ -201,6 +201,22 @@ class Chunk(Base):
     review_ids: Mapped[list[Any]]
 
 
+class JobCount(Base):
+    """How many rows of a job were told one thing: those that got a label, or that were read in one way.
+
+    `counted` is label or reading, and `value` is which. A chunk's rows, scored and reused, are added in the transaction
+    that ends it, so that those of all labels come to the job's `scored + reused`. What another job says of the same
+    reviews later changes nothing here.
+    """
+
+    __tablename__ = "job_counts"
+
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    counted: Mapped[str] = mapped_column(String(16), primary_key=True)
+    value: Mapped[str] = mapped_column(String(MAX_LABEL_CHARS), primary_key=True)
+    count: Mapped[int]
+
+
 class Prediction(Base):
     """What one model version says of one review: the top label, its score, and every label's probability."""
 

@@ -1,0 +1,48 @@
+"""What jobs came to, counted as their chunks end."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+#: Of each row of a chunk that is done, the prediction that its review has by the job's model. A review that failed may
+#: have one of before, which is none of the job's.
+_COUNTED = """
+    INSERT INTO job_counts (job_id, counted, value, count)
+    SELECT jobs.id, about.counted, CASE about.counted WHEN 'label' THEN label ELSE reading END AS said, count(*)
+    FROM chunks JOIN jobs ON jobs.id = chunks.job_id JOIN {rows}
+    JOIN predictions ON predictions.review_id = {review_id} AND predictions.model_id = jobs.model_id
+    CROSS JOIN (SELECT 'label' AS counted UNION ALL SELECT 'reading') AS about
+    WHERE jobs.kind = 'score' AND chunks.state = 'done' AND (jobs.id, predictions.review_id) NOT IN
+    (SELECT job_id, review_id FROM failures WHERE stage = 'score' AND review_id IS NOT NULL)
+    GROUP BY jobs.id, about.counted, said
+"""
+_SPELLED = {
+    "sqlite": {"rows": "json_each(chunks.review_ids) AS one", "review_id": "one.value"},
+    "postgresql": {
+        "rows": "jsonb_array_elements_text(chunks.review_ids) AS one(value) ON true",
+        "review_id": "CAST(one.value AS bigint)",
+    },
+}
+
+
+def upgrade() -> None:
+    """Make the table, and count what was scored before."""
+    op.create_table(
+        "job_counts",
+        sa.Column("job_id", Id, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("counted", sa.String(16), primary_key=True),
+        sa.Column("value", sa.String(255), primary_key=True),
+        sa.Column("count", sa.Integer(), nullable=False),
+    )
+    op.execute(_COUNTED.format(**_SPELLED[op.get_bind().dialect.name]))
+
+
+def downgrade() -> None:
+    """Drop it."""
+    op.drop_table("job_counts")
