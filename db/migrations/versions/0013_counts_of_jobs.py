@@ -1,4 +1,4 @@
-"""What jobs came to, counted as their chunks end."""
+"""What jobs came to, counted as their chunks end; and an index that tells how far they are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,6 +22,8 @@ _COUNTED = """
     (SELECT job_id, review_id FROM failures WHERE stage = 'score' AND review_id IS NOT NULL)
     GROUP BY jobs.id, about.counted, said
 """
+_INDEX_BEFORE = ["job_id", "state", "position"]
+_INDEX = [*_INDEX_BEFORE, "scored", "reused", "failed"]
 _SPELLED = {
     "sqlite": {"rows": "json_each(chunks.review_ids) AS one", "review_id": "one.value"},
     "postgresql": {
@@ -40,9 +42,16 @@ def upgrade() -> None:
         sa.Column("value", sa.String(255), primary_key=True),
         sa.Column("count", sa.Integer(), nullable=False),
     )
+    _replace_index(_INDEX_BEFORE, _INDEX)
     op.execute(_COUNTED.format(**_SPELLED[op.get_bind().dialect.name]))
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop it, and make the index what it was."""
+    _replace_index(_INDEX, _INDEX_BEFORE)
     op.drop_table("job_counts")
+
+
+def _replace_index(before: list[str], after: list[str]) -> None:
+    op.drop_index("_".join(("ix_chunks", *before)), "chunks")
+    op.create_index("_".join(("ix_chunks", *after)), "chunks", after)
