@@ -11,9 +11,10 @@ from db.database import Database
 
 def plans_of(database: Database, ask: Callable[[Connection], object]) -> list[str]:
     """The plan of each statement that is run to answer, in order, as the database writes it."""
-    with database.read() as connection:
-        with _heard(connection) as statements:
-            ask(connection)
+    with database.read() as connection, _heard(connection) as statements:
+        ask(connection)
+    # Another connection: one that streamed its answers would take a plan for one.
+    with database.engine.connect() as connection:
         return [_plan(connection, *statement) for statement in statements]
 
 

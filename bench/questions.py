@@ -25,11 +25,11 @@ Say = Callable[[str], None]
 Ask = Callable[[Connection, random.Random], object]
 
 METHOD = (
-    "A SQLite file and a PostgreSQL server, each with N reviews and their predictions: one job of them all that goes on, "
-    "and a small one of another model. Each question is asked in a transaction of its own, by the function that the "
+    "A SQLite file and a PostgreSQL server, each with N reviews and their predictions: one job of them all that goes "
+    "on, and a small one of another model. Each question is asked in a transaction of its own, by the function that the "
     "commands call, with other labels, probabilities and jobs each time, first a few times aside. Milliseconds to the "
-    "last row; a page of 20 and the 100 uncertain ones with their texts and probabilities. The database was written just "
-    "before, so that what memory has room for is there."
+    "last row; the page of 20 and the 100 uncertain ones with their texts and probabilities. The database was written "
+    "just before, so that what memory has room for is there."
 )
 _DEFAULT = 10_000_000
 _WARM_UP = 5
@@ -67,7 +67,7 @@ def questions(jobs: tuple[int, int]) -> dict[str, Ask]:
 
     def page(connection: Connection, lots: random.Random, **narrowing: Any) -> object:
         label, least = lots.choice(LABELS), lots.uniform(0.5, 0.99)
-        return _results(connection, label=label, min_probability=least, limit=20, **narrowing)
+        return _results(connection, label=label, min_probability=least, sort="-score", limit=20, **narrowing)
 
     return {
         "a page of one label above a probability": lambda connection, lots: page(connection, lots, model_id=1),
