@@ -26,8 +26,8 @@ Ask = Callable[[Connection, random.Random], object]
 
 METHOD = (
     "A SQLite file and a PostgreSQL server, each with N reviews and their predictions: one job of them all that goes "
-    "on, and a small one of another model. Each question is asked in a transaction of its own, by the function that the "
-    "commands call, with other labels, probabilities and jobs each time, first a few times aside. Milliseconds to the "
+    "on, and a small one of another model. Each question is asked in a transaction of its own, by the function that "
+    "the commands call, with other labels, probabilities and jobs each time, first a few times aside. Milliseconds to the "
     "last row; the page of 20 and the 100 uncertain ones with their texts and probabilities. The database was written "
     "just before, so that what memory has room for is there."
 )
@@ -72,6 +72,9 @@ def questions(jobs: tuple[int, int]) -> dict[str, Ask]:
     return {
         "a page of one label above a probability": lambda connection, lots: page(connection, lots, model_id=1),
         "uncertain 100": lambda connection, _: _results(connection, model_id=1, uncertain=100),
+        "a page of a job": lambda connection, lots: _results(connection, job_id=large, limit=20),
+        "a page of one label of a job": lambda connection, lots: page(connection, lots, job_id=large),
+        "a page of one label of a small job": lambda connection, lots: page(connection, lots, job_id=small),
         "counts by label for a job": lambda connection, lots: label_counts(connection, lots.choice((large, small))),
         "progress of a running job": lambda connection, _: (
             job_status(connection, large),
