@@ -26,8 +26,8 @@ Ask = Callable[[Connection, random.Random], object]
 
 METHOD = (
     "A SQLite file and a PostgreSQL server, each with N reviews and their predictions: one job of them all that goes "
-    "on, and a small one of another model. Each question is asked in a transaction of its own, by the function that "
-    "the commands call, with other labels, probabilities and jobs each time, first a few times aside. Milliseconds to the "
+    "on, and a small one of another model. Each question is asked in a transaction of its own by the function that "
+    "commands call, with other labels, probabilities and jobs each time, first a few times aside. Milliseconds to the "
     "last row; the page of 20 and the 100 uncertain ones with their texts and probabilities. The database was written "
     "just before, so that what memory has room for is there."
 )

@@ -83,6 +83,16 @@ def review_ids_of_job(connection: Connection, job_id: int) -> Select[Any]:
     )
 
 
+def holds(
+    connection: Connection, numbers: InstrumentedAttribute[Any], one: InstrumentedAttribute[Any]
+) -> ColumnElement[bool]:
+    """Whether a column of JSON lists of numbers has a number."""
+    if connection.dialect.name == "postgresql":
+        return numbers.contains(func.to_jsonb(one))
+    each = func.json_each(numbers).table_valued("value")
+    return select(each.c.value).where(each.c.value == one).exists()
+
+
 def json_text(connection: Connection, column: InstrumentedAttribute[Any], name: str) -> ColumnElement[Any]:
     """What stands under a name in a column of JSON objects, as text; NULL where nothing does."""
     if connection.dialect.name == "postgresql":

@@ -12,8 +12,9 @@ from sqlalchemy.orm import aliased
 from db.agreement import check_comparable
 from db.bounds import Bound, check_bounds, within
 from db.checkpoint import MULTI_LABEL, REGRESSION
-from db.dialect import contains, json_number, review_ids_of_job, sought_by_other_means
+from db.dialect import contains, json_number, sought_by_other_means
 from db.errors import BadFilter, NotComparable, UnknownJob, UnknownLabel, UnknownSource
+from db.job_reviews import is_of_job
 from db.kept import Condition, check_kept, satisfies
 from db.registry import RegisteredModel, get_model
 from db.tables import Job, Model, Prediction, Review
@@ -65,6 +66,16 @@ class ResultFilter:
         """Whether only predictions that have a margin can be sorted so."""
         return self.order.removeprefix("-") == "margin"
 
+    @property
+    def is_page_of_an_index(self) -> bool:
+        """Whether the first are wanted of what an index has in their order, and nothing narrows that it lacks."""
+        by_score = self.order.removeprefix("-") == "score" and self.label is not None
+        by_id = self.order.removeprefix("-") == "id" and self.label is None and self.min_probability is None
+        others = self.text, self.where, self.source, self.probabilities, self.disagree, self.since, self.until
+        is_narrowed = any(others) or self.current
+        is_few = self.limit is not None or self.uncertain is not None
+        return is_few and not is_narrowed and (by_score or by_id or self.is_by_margin)
+
 
 def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:
     """The filter with the one model filled in whose predictions can pass, if only one's can.
@@ -95,7 +106,7 @@ def on_predictions(connection: Connection, wanted: ResultFilter) -> list[ColumnE
     if wanted.model_id is not None:
         conditions.append(_model_column(connection, wanted) == wanted.model_id)
     if wanted.job_id is not None:
-        conditions.append(Prediction.review_id.in_(review_ids_of_job(connection, wanted.job_id)))
+        conditions.append(is_of_job(connection, wanted.job_id, page=wanted.is_page_of_an_index))
     if wanted.label is not None:
         conditions.append(_label_column(connection, wanted) == wanted.label)
     if wanted.is_by_margin:

@@ -173,6 +173,7 @@ class Chunk(Base):
         # Turns are told by the first three. With the counts, how far a job is can be added up without its chunks.
         Index(None, "job_id", "state", "position", "scored", "reused", "failed"),
         Index(None, "state", "size"),
+        Index(None, "job_id", "last_id", "first_id"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -197,6 +198,9 @@ class Chunk(Base):
     reused: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)
+    #: No review of the chunk has a smaller or a larger id. Those that have left it are within too.
+    first_id: Mapped[int] = mapped_column(Id, default=0, server_default="0")
+    last_id: Mapped[int] = mapped_column(Id, default=0, server_default="0")
     #: Ids of the chunk's reviews in source order, one per row read (a repeated row repeats its id).
     #: The last column, because SQLite reads past it to reach any that follows.
     review_ids: Mapped[list[Any]]

@@ -10,12 +10,14 @@ from bench.filling import fill
 from bench.plans import plans_of
 from bench.questions import questions
 from db.database import Database
-from db.jobs import job_status
+from db.jobs import NewJob, create_job, job_status
 from db.result_filters import ResultFilter
 from db.results import Page, find_results, label_counts
 from db.schema import upgrade
 from db.tables import Base, Prediction
 
+#: A job of every second review of the first ones, which job 1 has scored.
+REUSING = 3
 #: Enough that reading all of them is never the better plan.
 REVIEWS = 50_000
 PAGE, UNCERTAIN, COUNTS, PROGRESS = (
@@ -40,6 +42,9 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     database = Database(url)
     upgrade(database)
     fill(database, REVIEWS)
+    with database.write() as connection:
+        parts = [range(first, first + 2_000, 2) for first in range(1, 48_000, 2_000)]
+        create_job(connection, NewJob("score", {}, parts, model_id=1))
     yield database
     database.close()
 
@@ -86,6 +91,31 @@ def test_the_next_page_is_too(filled: Database) -> None:
     assert not sorts_all(found), found
     with filled.read() as connection:
         assert not {one.review_id for one in find_results(connection, following)} & set(first)
+
+
+PAGES = [
+    {"limit": 20},
+    {"limit": 20, "sort": "-id"},
+    {"limit": 20, "label": "negative", "min_probability": 0.6, "sort": "-score"},
+    {"limit": 20, "label": "neutral", "sort": "score"},
+    {"uncertain": 100},
+]
+
+
+@pytest.mark.parametrize("asked", PAGES)
+@pytest.mark.parametrize("job_id", [1, REUSING])
+def test_a_page_of_a_large_job_does_not_gather_its_reviews(
+    filled: Database, job_id: int, asked: dict[str, Any]
+) -> None:
+    wanted = ResultFilter(job_id=job_id, **asked)
+    found = plan(filled, lambda connection: list(find_results(connection, wanted)))
+    assert not scans_predictions(found), found
+    assert not sorts_all(found), found
+    with filled.read() as connection:
+        page = [one.review_id for one in find_results(connection, wanted)]
+        everything = replace(wanted, limit=None, uncertain=None, sort=wanted.order)
+        assert page == [one.review_id for one in find_results(connection, everything)][: len(page)]
+    assert len(page) == asked.get("limit", asked.get("uncertain"))
 
 
 @pytest.mark.parametrize("name", [COUNTS, PROGRESS])
