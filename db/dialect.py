@@ -90,7 +90,8 @@ def holds(
     if connection.dialect.name == "postgresql":
         return numbers.contains(func.to_jsonb(one))
     each = func.json_each(numbers).table_valued("value")
-    return select(each.c.value).where(each.c.value == one).exists()
+    # Both columns are of the statement that this stands in, however deep.
+    return select(each.c.value).where(each.c.value == one).correlate_except(each).exists()
 
 
 def json_text(connection: Connection, column: InstrumentedAttribute[Any], name: str) -> ColumnElement[Any]:
