@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, cast, func, select
@@ -51,12 +52,11 @@ class Page:
         self.next: str | None = None
 
     def __iter__(self) -> Iterator[Result]:
-        for number, one in enumerate(self._results):
-            if number == self._limit:
-                self.next = _cursor_after(self._connection, self._wanted, last, number)
-                return
-            last = one
-            yield one
+        last = None
+        for last in islice(self._results, self._limit):
+            yield last
+        if last is not None and next(self._results, None) is not None:
+            self.next = _cursor_after(self._connection, self._wanted, last, self._limit)
 
 
 def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
