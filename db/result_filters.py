@@ -100,13 +100,13 @@ def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:
     return replace(wanted, model_id=able[0]) if len(able) == 1 else wanted
 
 
-def on_predictions(connection: Connection, wanted: ResultFilter) -> list[ColumnElement[bool]]:
-    """The conditions of a resolved filter on the columns of `predictions` alone."""
+def on_predictions(connection: Connection, wanted: ResultFilter, page: bool = False) -> list[ColumnElement[bool]]:
+    """The conditions of a resolved filter on the columns of `predictions` alone; `page` is as in is_of_job."""
     conditions = [within(connection, bound) for bound in wanted.probabilities]
     if wanted.model_id is not None:
         conditions.append(_model_column(connection, wanted) == wanted.model_id)
     if wanted.job_id is not None:
-        conditions.append(is_of_job(connection, wanted.job_id, page=wanted.is_page_of_an_index))
+        conditions.append(is_of_job(connection, wanted.job_id, page))
     if wanted.label is not None:
         conditions.append(_label_column(connection, wanted) == wanted.label)
     if wanted.is_by_margin:

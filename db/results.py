@@ -73,7 +73,8 @@ def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any
     for what can not be asked.
     """
     wanted = resolved(connection, wanted)
-    conditions = on_predictions(connection, wanted) + on_reviews(connection, wanted)
+    conditions = on_predictions(connection, wanted, page=wanted.is_page_of_an_index)
+    conditions += on_reviews(connection, wanted)
     return ordered(connection, _all_results().where(*conditions), wanted)
 
 

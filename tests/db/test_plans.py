@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine, func, select, text
