@@ -18,6 +18,8 @@ Say = Callable[[str], None]
 
 LABELS = ("negative", "neutral", "positive")
 CHUNK = 1_000
+#: The fewest reviews that can be filled in, and what their number is a multiple of.
+STEP = 50 * CHUNK
 #: Rows of one INSERT.
 _SLICE = 500_000
 #: What a number is multiplied by to get another that looks drawn by lot, the same on both databases.
@@ -66,9 +68,9 @@ def fill(database: Database, reviews: int, say: Say = lambda _: None) -> tuple[i
     """Put reviews into an empty database, and a prediction for each but those of the chunks that are not done.
 
     One job of them all goes on, of which one chunk in fifty is still to do; another, of another model, is done with the
-    first fiftieth of the reviews. Returns the ids of the two. `reviews` is a multiple of 50 chunks.
+    first fiftieth of the reviews. Returns the ids of the two. `reviews` is a multiple of STEP.
     """
-    assert reviews % (50 * CHUNK) == 0, f"fill in {50 * CHUNK:,} at a time"
+    assert reviews % STEP == 0, f"fill in {STEP:,} at a time"
     part = reviews // 50
     with _without_indexes(database):
         _insert(database, _REVIEWS, reviews, say)
