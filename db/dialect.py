@@ -88,7 +88,7 @@ def holds(
 ) -> ColumnElement[bool]:
     """Whether a column of JSON lists of numbers has a number."""
     if connection.dialect.name == "postgresql":
-        return numbers.contains(func.to_jsonb(one))
+        return type_coerce(numbers, JSONB).contains(func.to_jsonb(one))
     each = func.json_each(numbers).table_valued("value")
     # Both columns are of the statement that this stands in, however deep.
     return select(each.c.value).where(each.c.value == one).correlate_except(each).exists()
