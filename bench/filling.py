@@ -28,7 +28,7 @@ _LOTS = {"label": 2_654_435_761, "score": 2_246_822_519, "rest": 3_266_489_917, 
 _REVIEWS = """
     INSERT INTO reviews (id, source, external_id, text, text_hash, created_at)
     SELECT id, 'years.csv', {padded_id}, CASE WHEN id % 20 = 0 THEN 'Great!' ELSE
-        'Order ' || id || ' came after ' || id % 30 || ' days. The box was dented, what was in it works as described, ' ||
+        'Order ' || id || ' came after ' || id % 30 || ' days. The box was dented, what was in it works as told, ' ||
         'and nobody answered the question that I wrote.' END, {hash}, :at
     FROM ({numbers}) AS numbers
 """
