@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from db.dialect import review_ids_of_job
 from db.registry import find_model
-from db.result_filters import ResultFilter, model_of_job, on_predictions, on_reviews, resolved
+from db.result_filters import ResultFilter, job_model_id, on_predictions, on_reviews, resolved
 from db.result_order import Place, cursor_after, field_of, ordered, results_before
 from db.tables import Failure, Model, Prediction, Review
 
@@ -111,7 +111,7 @@ def _counts_by(connection: Connection, column: InstrumentedAttribute[str], job_i
     found = connection.execute(
         select(column, count)
         .where(
-            Prediction.model_id == model_of_job(connection, job_id),
+            Prediction.model_id == job_model_id(connection, job_id),
             Prediction.review_id.in_(reviews),
         )
         .group_by(column)
