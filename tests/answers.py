@@ -41,11 +41,11 @@ TEXTS = (
 SENTIMENT = ("negative", "positive")
 #: Labels that JSON, SQL and the paths of JSON in SQL each write differently.
 TOPICS = ("price.net", 'so-called "service"', "back\\slash", "été", "it's a > b", "plain words", "$.price", "a/b~1")
-#: A Monday at midnight, whose week is the first of a year that begins in it; a time a row from three weeks before.
+#: A Monday at midnight. Four weeks from here end in the first of 2026, which has three days of December.
 START = datetime(2025, 12, 8, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stored:
     """What is in a database: every result, by job the reviews it read, and the reviews whose text is the newest."""
 
@@ -138,7 +138,7 @@ def store_answers(database: Database, reviews: int = 24) -> Stored:
             scored = [Scored(id_, jobs[model], _VERDICTS[name](draw)) for id_ in ids if draw.random() < 0.9]
             store_predictions(connection, model, scored)
         for review_id, model in connection.execute(select(Prediction.review_id, Prediction.model_id)).all():
-            moment = START + timedelta(hours=draw.choice(range(0, 21 * 24, 8)), microseconds=draw.choice((0, 1)))
+            moment = START + timedelta(hours=draw.choice(range(0, 28 * 24, 8)), microseconds=draw.choice((0, 1)))
             mine = update(Prediction).where(Prediction.review_id == review_id, Prediction.model_id == model)
             connection.execute(mine.values(scored_at=moment))
         store_score_failures(connection, jobs[models["topics@1"]], [ScoreFailure(ids[0], "r0", "memory")])

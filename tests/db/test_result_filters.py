@@ -34,7 +34,7 @@ LOOKED_FOR = (
     "o'clock\nin",
     "nothing",
 )
-MOMENTS = st.integers(-1, 22 * 3).map(lambda thirds: START + timedelta(hours=8 * thirds))
+MOMENTS = st.integers(-1, 29 * 3).map(lambda thirds: START + timedelta(hours=8 * thirds))
 SIXTEENTHS = st.integers(0, 16).map(lambda number: number / 16)
 BOUNDS = st.builds(Bound, st.sampled_from((*SENTIMENT, *TOPICS)), st.sampled_from([*COMPARISONS]), SIXTEENTHS)
 MODELS = st.integers(1, 5)
@@ -91,7 +91,7 @@ def stored(database: Database) -> Stored:
     return store_answers(database)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters(), size=st.integers(1, 40))
 def test_filters_together_find_what_python_finds(
     database: Database, stored: Stored, wanted: ResultFilter, size: int
@@ -134,7 +134,7 @@ def grouped(rows: list[Result], groups: list[str]) -> list[Group]:
     ]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters(), groups=st.lists(st.sampled_from([*KEYS]), min_size=1, max_size=3, unique=True))
 def test_groups_are_those_that_python_counts(
     database: Database, stored: Stored, wanted: ResultFilter, groups: list[str]
