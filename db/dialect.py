@@ -184,7 +184,7 @@ def week_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> Colum
     # A week belongs to the year that its Thursday is in. (SQLite knows %G and %V only since 3.46.)
     year = func.strftime("%Y", moment, "-3 days", "weekday 4")
     day = cast(func.strftime("%j", moment, "-3 days", "weekday 4"), Integer)
-    return func.printf("%s-W%02d", year, (day - 1).op("/")(7) + 1, type_=String())
+    return func.printf("%s-W%02d", year, (day - 1) // 7 + 1, type_=String())
 
 
 def month_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> ColumnElement[Any]:

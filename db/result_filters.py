@@ -85,7 +85,7 @@ def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:
     """
     _check_ranges(wanted)
     if wanted.job_id is not None:
-        of_job = model_of_job(connection, wanted.job_id)
+        of_job = job_model_id(connection, wanted.job_id)
         if wanted.model_id is None and wanted.disagree is None:
             wanted = replace(wanted, model_id=of_job)
     if wanted.disagree is not None:
@@ -140,7 +140,7 @@ def on_reviews(connection: Connection, wanted: ResultFilter) -> list[ColumnEleme
     return conditions
 
 
-def model_of_job(connection: Connection, job_id: int) -> int | None:
+def job_model_id(connection: Connection, job_id: int) -> int | None:
     """The id of the model that a scoring job asks. Raises UnknownJob, also for a job of another kind."""
     job = connection.execute(select(Job.kind, Job.model_id).where(Job.id == job_id)).first()
     if job is None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, String, cast, func, select
 
 from db.job_counts import LABEL, READING, counts_of
 from db.registry import find_model
-from db.result_filters import ResultFilter, model_of_job, on_predictions, on_reviews, resolved
+from db.result_filters import ResultFilter, job_model_id, on_predictions, on_reviews, resolved
 from db.result_order import Place, cursor_after, field_of, ordered, results_before
 from db.tables import Failure, Model, Prediction, Review
 
@@ -97,13 +97,13 @@ def _cursor_after(connection: Connection, wanted: ResultFilter, last: Result, nu
 
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
     """How many of a job's rows got each label, the most frequent first; see JobCount. Raises UnknownJob."""
-    model_of_job(connection, job_id)
+    job_model_id(connection, job_id)
     return counts_of(connection, job_id, LABEL)
 
 
 def reading_counts(connection: Connection, job_id: int) -> dict[str, int]:
     """How many of a job's rows were read whole, and how many in each other way. Raises UnknownJob."""
-    model_of_job(connection, job_id)
+    job_model_id(connection, job_id)
     return counts_of(connection, job_id, READING)
 
 
