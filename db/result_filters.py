@@ -100,6 +100,11 @@ def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:
     return replace(wanted, model_id=able[0]) if len(able) == 1 else wanted
 
 
+def able_models(connection: Connection, wanted: ResultFilter) -> list[int]:
+    """The ids of the models whose predictions can pass a resolved filter."""
+    return [model.id for model in _models_asked(connection, wanted) if _can_pass(wanted, model)]
+
+
 def on_predictions(connection: Connection, wanted: ResultFilter, page: bool = False) -> list[ColumnElement[bool]]:
     """The conditions of a resolved filter on the columns of `predictions` alone; `page` is as in is_of_job."""
     conditions = [within(connection, bound) for bound in wanted.probabilities]

@@ -6,8 +6,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, cast, func, select
+from sqlalchemy import Connection, Select, String, and_, cast, func, select
 
+from db.firsts import first_of_each
 from db.job_counts import LABEL, READING, counts_of
 from db.registry import find_model
 from db.result_filters import ResultFilter, job_model_id, on_predictions, on_reviews, resolved
@@ -75,7 +76,11 @@ def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any
     wanted = resolved(connection, wanted)
     conditions = on_predictions(connection, wanted, page=wanted.is_page_of_an_index)
     conditions += on_reviews(connection, wanted)
-    return ordered(connection, _all_results().where(*conditions), wanted)
+    firsts = first_of_each(connection, wanted, conditions)
+    if firsts is None:
+        return ordered(connection, _all_results().where(*conditions), wanted)
+    is_first = Prediction.review_id == firsts.c.review_id, Prediction.model_id == firsts.c.model_id
+    return ordered(connection, _all_results().join(firsts, and_(*is_first)), wanted)
 
 
 def count_results(connection: Connection, wanted: ResultFilter) -> int:

@@ -95,6 +95,28 @@ def test_the_next_page_is_too(filled: Database) -> None:
         assert not {one.review_id for one in find_results(connection, following)} & set(first)
 
 
+@pytest.mark.parametrize("asked", [{"uncertain": 100}, {"limit": 20, "label": "neutral", "sort": "-score"}])
+def test_a_page_of_all_models_is_put_together_from_the_first_of_each(filled: Database, asked: dict[str, Any]) -> None:
+    wanted = ResultFilter(**asked)
+    found = plan(filled, lambda connection: list(find_results(connection, wanted)))
+    assert not scans_predictions(found), found
+    with filled.read() as connection:
+        everything = [*find_results(connection, replace(wanted, limit=None, uncertain=None, sort=wanted.order))]
+        page = [*find_results(connection, wanted)]
+        following = [*Page(connection, replace(wanted, after=_cursor(connection, wanted, 7)), 13)]
+    assert [(one.review_id, one.model) for one in page] == [(one.review_id, one.model) for one in everything][
+        : len(page)
+    ]
+    assert {one.model for one in everything} == {"large@1", "small@1"}
+    assert page[7:20] == following
+
+
+def _cursor(connection: Connection, wanted: ResultFilter, limit: int) -> str | None:
+    page = Page(connection, wanted, limit)
+    assert len(list(page)) == limit
+    return page.next
+
+
 PAGES = [
     {"limit": 20},
     {"limit": 20, "sort": "-id"},
