@@ -67,11 +67,12 @@ def questions(jobs: tuple[int, int]) -> dict[str, Ask]:
 
     def page(connection: Connection, lots: random.Random, **narrowing: Any) -> object:
         label, least = lots.choice(LABELS), lots.uniform(0.5, 0.99)
-        return _results(connection, label=label, min_probability=least, sort="-score", limit=20, **narrowing)
+        return _results(connection, label=label, min_probability=least, limit=20, **{"sort": "-score", **narrowing})
 
     return {
         "a page of one label above a probability": lambda connection, lots: page(connection, lots, model_id=1),
         "uncertain 100": lambda connection, _: _results(connection, model_id=1, uncertain=100),
+        "the same in order of id": lambda connection, lots: page(connection, lots, model_id=1, sort="id"),
         "the same of all models": lambda connection, lots: page(connection, lots),
         "uncertain 100 of all models": lambda connection, _: _results(connection, uncertain=100),
         "a page of a job": lambda connection, lots: _results(connection, job_id=large, limit=20),

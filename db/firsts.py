@@ -20,7 +20,7 @@ def first_of_each(
 
     None where one index has the order anyway, or nothing has.
     """
-    if wanted.model_id is not None or wanted.order.endswith("id") or not wanted.is_page_of_an_index:
+    if wanted.model_id is not None or wanted.is_by_id or not wanted.is_page_of_an_index:
         return None
     models = able_models(connection, wanted)
     if not 0 < len(models) <= _MOST_MODELS:

@@ -122,6 +122,7 @@ PAGES = [
     {"limit": 20, "sort": "-id"},
     {"limit": 20, "label": "negative", "min_probability": 0.6, "sort": "-score"},
     {"limit": 20, "label": "neutral", "sort": "score"},
+    {"limit": 20, "label": "negative", "min_probability": 0.6},
     {"uncertain": 100},
 ]
 
@@ -140,6 +141,12 @@ def test_a_page_of_a_large_job_does_not_gather_its_reviews(
         everything = replace(wanted, limit=None, uncertain=None, sort=wanted.order)
         assert page == [one.review_id for one in find_results(connection, everything)][: len(page)]
     assert len(page) == asked.get("limit", asked.get("uncertain"))
+
+
+def test_few_of_one_label_are_sought_by_it_whatever_their_order(filled: Database) -> None:
+    wanted = ResultFilter(model_id=1, label="negative", min_probability=0.9995, limit=20)
+    found = plan(filled, lambda connection: list(find_results(connection, wanted)))
+    assert found.count("ix_predictions_model_id_label_score_review_id") == (2 if filled.is_sqlite else 1), found
 
 
 @pytest.mark.parametrize("name", [COUNTS, PROGRESS])
