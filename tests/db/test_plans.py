@@ -64,6 +64,11 @@ def sorts(plan: str) -> bool:
     return any(line in plan for line in ("Sort  (", "USE TEMP B-TREE"))
 
 
+def gathers_ids(plan: str) -> bool:
+    """Whether all ids of a job are gathered first."""
+    return "LIST SUBQUERY" in plan or "Function Scan on jsonb_array_elements_text" in plan
+
+
 def scans_predictions(plan: str) -> bool:
     return "SCAN predictions" in plan or "Scan on predictions" in plan
 
@@ -136,11 +141,17 @@ def test_a_page_of_a_large_job_does_not_gather_its_reviews(
     found = plan(filled, lambda connection: list(find_results(connection, wanted)))
     assert not scans_predictions(found), found
     assert not sorts(found), found
+    assert not gathers_ids(found), found
     with filled.read() as connection:
         page = [one.review_id for one in find_results(connection, wanted)]
         everything = replace(wanted, limit=None, uncertain=None, sort=wanted.order)
         assert page == [one.review_id for one in find_results(connection, everything)][: len(page)]
     assert len(page) == asked.get("limit", asked.get("uncertain"))
+
+
+def test_the_ids_of_a_small_job_are_gathered_and_those_of_a_large_one_for_all_that_pass(filled: Database) -> None:
+    for wanted in (ResultFilter(job_id=2, limit=20), ResultFilter(job_id=1), ResultFilter(job_id=1, text=("it",))):
+        assert gathers_ids(plan(filled, lambda connection, one=wanted: list(find_results(connection, one))))  # type: ignore[misc]
 
 
 def test_few_of_one_label_are_sought_by_it_whatever_their_order(filled: Database) -> None:
