@@ -2,14 +2,13 @@
 
 import re
 import shlex
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 from sqlalchemy import Connection, update
 
+from cli.main import main
 from cli.results import command
 from db.checkpoint import CheckpointFacts
 from db.database import Database
@@ -22,7 +21,6 @@ from db.reviews import store_reviews
 from db.tables import Prediction
 from tests.samples import SomeReview
 
-Run = Callable[..., CompletedProcess[str]]
 PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text()
 LABELS = ("negative", "neutral", "positive")
 MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -85,14 +83,16 @@ def examples() -> list[tuple[str, str]]:
     return [(written, printed.strip("\n")) for written, printed in found]
 
 
-def test_every_example_prints_what_the_page_shows(run: Run) -> None:
+def test_every_example_prints_what_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(examples()) == PAGE.count("\n$ ") > 10
     for written, shown in examples():
-        done = run(*shlex.split(written))
-        said = [line for line in done.stderr.splitlines() if not line.startswith(("Usage:", "Try "))]
-        printed = [line.rstrip() for line in (*done.stdout.splitlines(), *filter(None, said))]
+        with pytest.raises(SystemExit) as end:
+            main(shlex.split(written))
+        out, errors = capsys.readouterr()
+        said = [line for line in errors.splitlines() if not line.startswith(("Usage:", "Try "))]
+        printed = [line.rstrip() for line in (*out.splitlines(), *filter(None, said))]
         assert "\n".join(printed) == shown, written
-        assert done.returncode == (2 if "Error:" in shown else 0)
+        assert end.value.code == (2 if "Error:" in shown else 0)
 
 
 def test_the_page_tells_of_every_option() -> None:
