@@ -155,7 +155,7 @@ def test_the_ids_of_a_small_job_are_gathered_and_those_of_a_large_one_for_all_th
 
 
 def test_few_of_one_label_are_sought_by_it_whatever_their_order(filled: Database) -> None:
-    wanted = ResultFilter(model_id=1, label="negative", min_probability=0.9995, limit=20)
+    wanted = ResultFilter(model_id=1, label="negative", min_probability=0.99989, limit=20)
     found = plan(filled, lambda connection: list(find_results(connection, wanted)))
     assert found.count("ix_predictions_model_id_label_score_review_id") == (2 if filled.is_sqlite else 1), found
 
