@@ -20,6 +20,8 @@ from db.tables import Base, Prediction
 
 #: A job of every second review of the first ones, which job 1 has scored.
 REUSING = 3
+#: One of many reviews, of which any chunk may have any.
+SCATTERED = 4
 #: Enough that reading all of them is never the better plan.
 REVIEWS = 50_000
 PAGE, UNCERTAIN, COUNTS, PROGRESS = (
@@ -46,6 +48,8 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     fill(database, REVIEWS)
     with database.write() as connection:
         parts = [range(first, first + 2_000, 2) for first in range(1, 48_000, 2_000)]
+        create_job(connection, NewJob("score", {}, parts, model_id=1))
+        parts = [range(first, 48_001, 24) for first in range(1, 25)]
         create_job(connection, NewJob("score", {}, parts, model_id=1))
     yield database
     database.close()
@@ -149,9 +153,15 @@ def test_a_page_of_a_large_job_does_not_gather_its_reviews(
     assert len(page) == asked.get("limit", asked.get("uncertain"))
 
 
-def test_the_ids_of_a_small_job_are_gathered_and_those_of_a_large_one_for_all_that_pass(filled: Database) -> None:
-    for wanted in (ResultFilter(job_id=2, limit=20), ResultFilter(job_id=1), ResultFilter(job_id=1, text=("it",))):
-        assert gathers_ids(plan(filled, lambda connection, one=wanted: list(find_results(connection, one))))  # type: ignore[misc]
+@pytest.mark.parametrize(
+    "asked",
+    [{"job_id": 2, "limit": 20}, {"job_id": SCATTERED, "limit": 20}, {"job_id": 1}, {"job_id": 1, "text": ("answer",)}],
+)
+def test_ids_are_gathered_where_they_are_few_or_scattered_or_all_are_wanted(
+    filled: Database, asked: dict[str, Any]
+) -> None:
+    wanted = ResultFilter(**asked)
+    assert gathers_ids(plan(filled, lambda connection: list(find_results(connection, wanted))))
 
 
 def test_few_of_one_label_are_sought_by_it_whatever_their_order(filled: Database) -> None:
