@@ -60,13 +60,21 @@ class Result:
 
 def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
     """The predictions that pass, streamed. Raises UnknownJob, UnknownLabel and UnknownColumn."""
+    statement = result_statement(connection, wanted)
+    found = connection.execution_options(yield_per=1_000).execute(statement)
+    return (Result(*row) for row in found)
+
+
+def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any]:
+    """The select of the predictions that pass, in their order; its columns are the fields of Result, in theirs.
+
+    Raises UnknownJob, UnknownLabel and UnknownColumn.
+    """
     model_id = _model_of_job(connection, wanted.job_id) if wanted.job_id is not None else wanted.model_id
     if wanted.label is not None:
         _check_label(connection, wanted.label, model_id)
     check_kept(connection, wanted.where)
-    statement = _narrowed(_all_results(), connection, wanted, model_id)
-    found = connection.execution_options(yield_per=1_000).execute(statement)
-    return (Result(*row) for row in found)
+    return _narrowed(_all_results(), connection, wanted, model_id)
 
 
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
