@@ -70,7 +70,7 @@ def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any
 
     Raises UnknownJob, UnknownLabel and UnknownColumn.
     """
-    model_id = _model_of_job(connection, wanted.job_id) if wanted.job_id is not None else wanted.model_id
+    model_id = job_model_id(connection, wanted.job_id) if wanted.job_id is not None else wanted.model_id
     if wanted.label is not None:
         _check_label(connection, wanted.label, model_id)
     check_kept(connection, wanted.where)
@@ -93,7 +93,7 @@ def _counts_by(connection: Connection, column: InstrumentedAttribute[str], job_i
     found = connection.execute(
         select(column, count)
         .where(
-            Prediction.model_id == _model_of_job(connection, job_id),
+            Prediction.model_id == job_model_id(connection, job_id),
             Prediction.review_id.in_(reviews),
         )
         .group_by(column)
@@ -164,7 +164,8 @@ def _narrowed(
     return statement.where(*conditions).limit(min(limits, default=None))
 
 
-def _model_of_job(connection: Connection, job_id: int) -> int | None:
+def job_model_id(connection: Connection, job_id: int) -> int | None:
+    """The model that a scoring job asks. Raises UnknownJob, for a fine-tuning job too."""
     job = connection.execute(select(Job.kind, Job.model_id).where(Job.id == job_id)).first()
     if job is None:
         raise UnknownJob(f"there is no job {job_id}")
