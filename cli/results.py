@@ -1,20 +1,21 @@
 """`reviewmill results`: ask for predictions."""
 
-import csv
-import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import click
+from sqlalchemy import Connection
 
-from cli.output import notes, one_line, print_table, to_json, written_whole
+from cli.export_bar import watched
+from cli.formats import FORMATS, destination, format_of, write_rows
+from cli.output import counted, tell
+from cli.result_columns import columns_of, shown
+from db.export import count_cheaply, labels_of_one_model, read_in_bulk
 from db.kept import read_condition
 from db.registry import find_model
-from db.results import Result, ResultFilter, find_results
+from db.results import ResultFilter, result_statement
 from db.schema import open_database
 
 _PROBABILITY = click.FloatRange(0, 1)
@@ -38,71 +39,59 @@ _TABLE_ROWS = 20
     help="Only reviews with COL=VALUE, in a column kept with `score --keep`; also !=, <, <=, > and >=. Repeatable.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N")
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "jsonl", "json"]), default="table")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Default: as FILE ends, else a table.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--raw-csv", is_flag=True, help="Leave csv cells that a spreadsheet would run as formulas as they are.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write there, whole or not at all; .csv, .json, .jsonl, .ndjson, .parquet and .txt tell the format.",
+)
 def command(
     job: int | None,
     model: str | None,
     since: datetime | None,
     limit: int | None,
-    format_: str,
+    format_: str | None,
     as_json: bool,
+    raw_csv: bool,
     output: Path | None,
     **narrowing: Any,
 ) -> None:
-    """Print predictions, with every label's probability, as a table, csv, jsonl or json."""
-    format_ = "json" if as_json else format_
+    """Print predictions, with every label's probability, as a table, json, jsonl, csv or parquet."""
+    format_ = format_of("json" if as_json else format_, output)
+    if raw_csv and format_ != "csv":
+        raise click.UsageError(f"--raw-csv is about csv, and this is {format_}")
     if limit is None and format_ == "table":
         limit = _TABLE_ROWS
-    with open_database().read() as connection:
+    # The file is opened first: a query may take minutes, and nobody wants to hear then that it was for nothing.
+    with open_database().read() as connection, destination(format_, output) as file:
         model_id = find_model(connection, model).id if model else None
         # A naive time given by a person is a local one.
         moment = since.astimezone(UTC) if since else None
         wanted = ResultFilter(job_id=job, model_id=model_id, since=moment, limit=limit, **narrowing)
-        results = find_results(connection, wanted)
-        with written_whole(output) if output else nullcontext(sys.stdout) as file:
-            _WRITERS[format_](results, file)
+        count = _write(connection, wanted, format_, file, output is not None, raw_csv)
+    _tell(count, format_, output)
 
 
-def _write_table(results: Iterable[Result], file: TextIO) -> None:
-    rows = [(one.external_id, one.label, f"{one.score:.4f}", one.model, one_line(one.text)) for one in results]
-    if not rows:
-        notes.print("No predictions match.")
+def _write(
+    connection: Connection, wanted: ResultFilter, format_: str, file: IO[Any], has_bar: bool, raw_csv: bool
+) -> int:
+    """Write what is wanted to a file of the format; returns how many predictions."""
+    statement = result_statement(connection, wanted)
+    batches = read_in_bulk(connection, statement)
+    rows = chain.from_iterable(watched(batches, lambda: count_cheaply(connection, statement), has_bar))
+    if format_ == "table":
+        columns, rows = shown(rows)
     else:
-        print_table(("id", "label", "score", "model", "text"), rows, numbers=("score",), file=file)
+        columns = columns_of(labels_of_one_model(connection, wanted))
+    return write_rows(format_, columns, rows, file, raw_csv=raw_csv)
 
 
-def _write_csv(results: Iterable[Result], file: TextIO) -> None:
-    writer = csv.writer(file)
-    for number, one in enumerate(results):
-        document = _document(one)
-        if number == 0:
-            writer.writerow(document)
-        for name in ("probabilities", "metadata"):
-            document[name] = None if document[name] is None else to_json(document[name])
-        writer.writerow(document.values())
-
-
-def _write_jsonl(results: Iterable[Result], file: TextIO) -> None:
-    for one in results:
-        file.write(to_json(_document(one)) + "\n")
-
-
-def _write_json(results: Iterable[Result], file: TextIO) -> None:
-    file.write("[")
-    for number, one in enumerate(results):
-        file.write((",\n" if number else "\n") + to_json(_document(one)))
-    file.write("\n]\n")
-
-
-def _document(result: Result) -> dict[str, Any]:
-    return asdict(result) | {"scored_at": result.scored_at.isoformat()}
-
-
-_WRITERS: dict[str, Callable[[Iterable[Result], TextIO], None]] = {
-    "table": _write_table,
-    "csv": _write_csv,
-    "jsonl": _write_jsonl,
-    "json": _write_json,
-}
+def _tell(count: int, format_: str, output: Path | None) -> None:
+    if output is not None:
+        tell(f"{counted(count, 'prediction')} written to {output} as {format_}")
+    elif not count and format_ == "table":
+        tell("No predictions match.")
