@@ -22,7 +22,7 @@ from db.schema import upgrade
 Say = Callable[[str], None]
 
 METHOD = (
-    "A SQLite file with one model's predictions of as many reviews of 60 to 260 characters, each with two kept columns. "
+    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, each with two columns kept beside it. "
     "`reviewmill results --format F -o FILE` as a process with one core, its start included: rows by its seconds from "
     "start to end, and its peak resident memory, which must not grow with the rows."
 )

@@ -1,5 +1,6 @@
 """`reviewmill results`: ask for predictions."""
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -82,7 +83,9 @@ def _write(
     """Write what is wanted to a file of the format; returns how many predictions."""
     statement = result_statement(connection, wanted)
     batches = read_in_bulk(connection, statement)
-    rows = chain.from_iterable(watched(batches, lambda: count_cheaply(connection, statement), has_bar))
+    rows: Iterator[Sequence[Any]] = chain.from_iterable(
+        watched(batches, lambda: count_cheaply(connection, statement), has_bar)
+    )
     if format_ == "table":
         columns, rows = shown(rows)
     else:

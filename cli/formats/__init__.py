@@ -25,7 +25,8 @@ def write_rows(
     """Write the rows, as they come, to a file that `destination` opened for the format; returns how many there were.
 
     Values are as their column's kind says; of a column that is only named, the first rows tell the kind. `raw_csv`
-    leaves csv cells that a spreadsheet would take for formulas as they are. Raises OSError where the file takes no more.
+    leaves csv cells that a spreadsheet would take for formulas as they are. Raises OSError where the file takes no
+    more.
     """
     known, rows = known_columns(columns, rows)
     # Loaded when it is used: a page of results must not wait for the library of parquet.

@@ -6,9 +6,9 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from cli.formats.columns import Column, Kind, in_batches
-from cli.formats.values import iso, json_source
+from cli.formats.values import are_finite, isos, json_sources
 
-Encode = Callable[[Sequence[Any]], list[str]]
+Encode = Callable[[Sequence[Any]], Sequence[Any]]
 
 #: JSON has no such numbers; Python's reader and many others know these words.
 _SPELLED = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN", "None": "null"}
@@ -35,7 +35,15 @@ def _texts(values: Sequence[Any]) -> list[str]:
     return ["null" if value is None else encode_basestring(value) for value in values]
 
 
-def _numbers(values: Sequence[Any]) -> list[str]:
+def _names(values: Sequence[Any]) -> list[str]:
+    distinct = list(set(values))
+    known = dict(zip(distinct, _texts(distinct), strict=True))
+    return [known[value] for value in values]
+
+
+def _numbers(values: Sequence[Any]) -> Sequence[Any]:
+    if are_finite(values):
+        return values  # which the form spells as JSON does
     return [_SPELLED.get(written, written) for written in map(repr, values)]
 
 
@@ -44,16 +52,16 @@ def _flags(values: Sequence[Any]) -> list[str]:
 
 
 def _times(values: Sequence[Any]) -> list[str]:
-    return _texts([iso(value) for value in values])
+    return ["null" if value is None else f'"{value}"' for value in isos(values)]
 
 
 def _json(values: Sequence[Any]) -> list[str]:
-    return ["null" if value is None else json_source(value) for value in values]
+    return ["null" if document is None else document for document in json_sources(values)]
 
 
 _ENCODERS: dict[Kind, Encode] = {
     Kind.TEXT: _texts,
-    Kind.NAME: _texts,
+    Kind.NAME: _names,
     Kind.INTEGER: _numbers,
     Kind.NUMBER: _numbers,
     Kind.FLAG: _flags,

@@ -6,7 +6,7 @@ from itertools import accumulate, chain
 from typing import IO, TYPE_CHECKING, Any
 
 from cli.formats.columns import Column, Kind, in_batches
-from cli.formats.values import iso, json_source
+from cli.formats.values import isos, json_sources
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,13 +37,15 @@ def _groups(columns: Sequence[Column], schema: "pa.Schema", rows: Iterator[Seque
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
+    count = size = 0
     for batch in in_batches(rows):
         values = zip(*batch, strict=True)
         arrays = [_array(column, of_one) for column, of_one in zip(columns, values, strict=True)]
         held.append(pa.record_batch(arrays, schema=schema))
-        if sum(one.num_rows for one in held) >= _GROUP_ROWS or sum(one.nbytes for one in held) >= _GROUP_BYTES:
+        count, size = count + len(batch), size + held[-1].nbytes
+        if count >= _GROUP_ROWS or size >= _GROUP_BYTES:
             yield pa.Table.from_batches(held)
-            held = []
+            held, count, size = [], 0, 0
     if held:
         yield pa.Table.from_batches(held)
 
@@ -71,15 +73,15 @@ def _array(column: Column, values: Sequence[Any]) -> "pa.Array":
         objects = _objects(values)
         return _map(objects) if column.labels is None else _struct(objects, column.labels)
     if column.kind is Kind.TIME:
-        return pa.array([iso(value) for value in values], pa.string()).cast(_type(column))
+        return pa.array(isos(values), pa.string()).cast(_type(column))
     if column.kind is Kind.JSON:
-        values = [json_source(value) for value in values]
+        values = json_sources(values)
     return pa.array(values, _type(column))
 
 
 def _objects(values: Sequence[Any]) -> list[dict[str, float] | None]:
     """Every object of numbers; read in one go, as reading each on its own would take twice the time."""
-    texts = ["null" if value is None else json_source(value) for value in values]
+    texts = ["null" if document is None else document for document in json_sources(values)]
     return list(json.loads(f"[{','.join(texts)}]"))
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from cli.formats.columns import Column, Kind
-from cli.formats.values import iso, json_source
+from cli.formats.values import isos, json_sources
 from cli.output import local_time, one_line, print_table
 
 _STYLES = {Kind.NAME: "cyan", Kind.TIME: "dim"}
@@ -24,11 +24,13 @@ def write(columns: Sequence[Column], rows: Iterator[Sequence[Any]], file: TextIO
 
 
 def _time(value: Any) -> str:
-    return local_time(datetime.fromisoformat(iso(value)))
+    (written,) = isos([value])
+    return local_time(datetime.fromisoformat(str(written)))
 
 
 def _json(value: Any) -> str:
-    return one_line(json_source(value))
+    (written,) = json_sources([value])
+    return one_line(str(written))
 
 
 _WORDS: dict[Kind, Callable[[Any], str]] = {
