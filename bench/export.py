@@ -22,7 +22,7 @@ from db.schema import upgrade
 Say = Callable[[str], None]
 
 METHOD = (
-    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, each with two columns kept beside it. "
+    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, each and two kept columns. "
     "`reviewmill results --format F -o FILE` as a process with one core, its start included: rows by its seconds from "
     "start to end, and its peak resident memory, which must not grow with the rows."
 )
@@ -35,7 +35,8 @@ _STEP = 500_000
 _REVIEWS = """
     INSERT INTO reviews (id, source, external_id, text, text_hash, metadata, created_at)
     SELECT value, 'reviews.csv', 'r' || value,
-        'Review ' || value || ': it came "quickly", and the colour is' || char(10) || 'right - été 👍. '
+        'Review ' || value || ': it came "quickly", and the colour is' || char(10) || 'right - '
+            || iif(value % 16, 'été. ', '👍. ')
             || substr('Broke after a week, though nobody answers my mails; I would not order it here again, and told '
                 || 'them so. It is a kettle. It boils water. My daughter loves it and so does the cat, who sleeps on '
                 || 'it.', 1, value * 7919 % 200),

@@ -15,14 +15,16 @@ _SPELLED = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN", "None": "null"
 _FLAGS = {None: "null", False: "false", True: "true"}
 
 
-def documents(columns: Sequence[Column], rows: Iterator[Sequence[Any]]) -> Iterator[list[str]]:
-    """The rows as JSON objects on a line each, a batch at a time."""
-    form = _form(columns)
+def documents(
+    columns: Sequence[Column], rows: Iterator[Sequence[Any]], before: str = "", after: str = ""
+) -> Iterator[list[str]]:
+    """The rows as JSON objects on a line each, a batch at a time, with what is to stand before and after each."""
+    # A place for each value in one text: a third of what it takes to encode a row as a dict.
+    form = before + _form(columns) + after
     encoders = [_ENCODERS[column.kind] for column in columns]
     for batch in in_batches(rows):
         values = zip(*batch, strict=True)
         encoded = [encode(column) for encode, column in zip(encoders, values, strict=True)]
-        # A place for each value in one text: a third of what it takes to encode a row as a dict.
         yield [form % row for row in zip(*encoded, strict=True)]
 
 

@@ -13,6 +13,7 @@ from cli.output import to_json
 
 _SIGNS = r"=+\-@＝＋－＠"
 _STARTS_CELL = re.compile(rf"[\"']*[{_SIGNS}\t\r\n]")
+_FIRST = frozenset("=+-@＝＋－＠\t\r\n\"'")
 #: What divides cells or rows, for us or for somebody else, with a sign behind it.
 _DIVIDES = re.compile(rf"[,;\t\r\n](?=[\"']*[{_SIGNS}])")
 _DIVIDES_IN_JSON = re.compile(rf"([,;]\"?)([{_SIGNS}])")
@@ -21,7 +22,8 @@ _DIVIDES_IN_JSON = re.compile(rf"([,;]\"?)([{_SIGNS}])")
 def guarded(text: str) -> str:
     """The text with an apostrophe wherever a cell could start that is a formula."""
     text = _DIVIDES.sub(r"\g<0>'", text)
-    return f"'{text}" if _STARTS_CELL.match(text) else text
+    # A look at the first character takes a third of a match.
+    return f"'{text}" if text[:1] in _FIRST and _STARTS_CELL.match(text) else text
 
 
 def guarded_json(document: str) -> str:

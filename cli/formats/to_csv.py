@@ -22,7 +22,7 @@ def write(columns: Sequence[Column], rows: Iterator[Sequence[Any]], file: TextIO
     for batch in in_batches(rows):
         values = zip(*batch, strict=True)
         made = [make(column) for make, column in zip(makers, values, strict=True)]
-        file.write("".join([form % row for row in zip(*made, strict=True)]))
+        file.writelines([form % row for row in zip(*made, strict=True)])
         count += len(batch)
     return count
 

@@ -11,8 +11,10 @@ def write(columns: Sequence[Column], rows: Iterator[Sequence[Any]], file: TextIO
     """Write the rows; returns how many."""
     count = 0
     file.write("[")
-    for lines in documents(columns, rows):
-        file.write((",\n" if count else "\n") + ",\n".join(lines))
+    for lines in documents(columns, rows, before=",\n"):
+        if not count:
+            lines[0] = lines[0].removeprefix(",")
+        file.writelines(lines)
         count += len(lines)
     file.write("\n]\n")
     return count

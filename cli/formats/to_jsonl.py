@@ -10,7 +10,7 @@ from cli.formats.documents import documents
 def write(columns: Sequence[Column], rows: Iterator[Sequence[Any]], file: TextIO) -> int:
     """Write the rows; returns how many."""
     count = 0
-    for lines in documents(columns, rows):
-        file.write("\n".join(lines) + "\n")
+    for lines in documents(columns, rows, after="\n"):
+        file.writelines(lines)
         count += len(lines)
     return count
