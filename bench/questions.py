@@ -72,8 +72,8 @@ def questions(jobs: tuple[int, int]) -> dict[str, Ask]:
     return {
         "a page of one label above a probability": lambda connection, lots: page(connection, lots, model_id=1),
         "uncertain 100": lambda connection, _: _results(connection, model_id=1, uncertain=100),
-        "the same in order of id": lambda connection, lots: page(connection, lots, model_id=1, sort="id"),
-        "the same of all models": lambda connection, lots: page(connection, lots),
+        "a page of one label in order of id": lambda connection, lots: page(connection, lots, model_id=1, sort="id"),
+        "a page of one label of all models": lambda connection, lots: page(connection, lots),
         "uncertain 100 of all models": lambda connection, _: _results(connection, uncertain=100),
         "a page of a job": lambda connection, lots: _results(connection, job_id=large, limit=20),
         "a page of one label of a job": lambda connection, lots: page(connection, lots, job_id=large),

@@ -1,29 +1,34 @@
 """`reviewmill results --failures`: the rows that got no result, and why."""
 
-from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any, TextIO
+from operator import attrgetter
 
-from cli.output import notes, one_line, print_table
-from cli.records import write_records
-from db.failures import FailedRow
+from cli.answer import Answer
+from cli.formats import Column, Kind
+from db.failures import FailedRow, FailuresPage
+
+_COLUMNS = (
+    Column("id", Kind.INTEGER),
+    Column("job_id", Kind.INTEGER),
+    Column("row", Kind.INTEGER),
+    Column("external_id", Kind.TEXT),
+    Column("stage", Kind.NAME),
+    Column("reason", Kind.TEXT),
+    Column("created_at", Kind.TIME),
+)
+#: What a table calls the fields that it has room for.
+_SHOWN = {
+    "job_id": Column("job", Kind.INTEGER),
+    "row": Column("row", Kind.INTEGER),
+    "external_id": Column("id", Kind.TEXT),
+    "stage": Column("stage", Kind.NAME),
+    "reason": Column("reason", Kind.TEXT),
+}
 
 
-def write_failures(failures: Iterable[FailedRow], format_: str, file: TextIO) -> None:
-    """Write failures, a row each."""
-    if format_ == "table":
-        _write_table(failures, file)
-    else:
-        write_records(format_, map(_record, failures), file)
-
-
-def _record(failure: FailedRow) -> dict[str, Any]:
-    return asdict(failure) | {"created_at": failure.created_at.isoformat()}
-
-
-def _write_table(failures: Iterable[FailedRow], file: TextIO) -> None:
-    rows = [(one.job_id, one.row, one.external_id, one.stage, one_line(one.reason)) for one in failures]
-    if not rows:
-        notes.print("No failures match.")
-    else:
-        print_table(("job", "row", "id", "stage", "reason"), rows, numbers=("job", "row"), file=file)
+def write_failures(page: FailuresPage, is_cut: bool, answer: Answer) -> int:
+    """Write failures, a row each; `is_cut` where no more than a page was asked for. Returns how many."""
+    columns = [*_SHOWN.values()] if answer.is_table else [*_COLUMNS]
+    rows = map(attrgetter(*(_SHOWN if answer.is_table else FailedRow.__slots__)), page)
+    if is_cut:
+        return answer.write_page("failures", columns, rows, lambda: page.next)
+    return answer.write(columns, rows)

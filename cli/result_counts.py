@@ -1,35 +1,28 @@
 """`reviewmill results --count` and `--group-by`: how many there are."""
 
 from collections.abc import Iterable, Sequence
-from typing import TextIO
 
-from cli.output import notes, print_table, share, to_json
-from cli.records import write_records
-from db.result_groups import METADATA, Group
+from cli.answer import Answer
+from cli.formats import Column, Kind
+from cli.output import to_json
+from db.result_groups import Group
 
-
-def write_count(count: int, format_: str, file: TextIO) -> None:
-    """Write the number; as a document where the format is of documents."""
-    file.write(f"{to_json({'count': count}) if format_ in ('json', 'jsonl') else count}\n")
+_FIGURES = (Column("count", Kind.INTEGER), Column("mean_probability", Kind.NUMBER), Column("share", Kind.NUMBER))
 
 
-def write_groups(groups: Iterable[Group], names: Sequence[str], format_: str, file: TextIO) -> None:
-    """Write groups, a row each; `names` are what they are grouped by."""
-    if format_ == "table":
-        _write_table(list(groups), names, file)
-        return
-    records = (
-        {**dict(zip(names, one.values, strict=True)), "count": one.count}
-        | {"mean_probability": one.mean_probability, "share": one.share}
-        for one in groups
-    )
-    write_records(format_, records, file)
+def write_count(count: int, answer: Answer) -> int:
+    """Write the number, and return it: alone, or in a document or a column where the format is of these."""
+    if answer.is_table:
+        answer.file.write(f"{count}\n")
+    elif answer.format_ == "json":
+        answer.file.write(to_json({"count": count}) + "\n")
+    else:
+        answer.write(_FIGURES[:1], [(count,)])
+    return count
 
 
-def _write_table(groups: Sequence[Group], names: Sequence[str], file: TextIO) -> None:
-    if not groups:
-        notes.print("No predictions match.")
-        return
-    figures = ("count", "mean probability", "share")
-    rows = [(*one.values, f"{one.count:,}", f"{one.mean_probability:.4f}", share(one.share)) for one in groups]
-    print_table((*(name.removeprefix(METADATA) for name in names), *figures), rows, numbers=figures, file=file)
+def write_groups(groups: Iterable[Group], names: Sequence[str], answer: Answer) -> int:
+    """Write groups, a row each; `names` are what they are grouped by. Returns how many."""
+    columns = [*(Column(name, Kind.NAME) for name in names), *_FIGURES]
+    rows = ((*one.values, one.count, one.mean_probability, one.share) for one in groups)
+    return answer.write(columns, rows)

@@ -1,112 +1,107 @@
-"""`reviewmill results`: ask for predictions, in pages, counted, or those that failed."""
+"""`reviewmill results`: ask for predictions, in pages or all, for counts of them, or for what failed."""
 
-import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 from sqlalchemy import Connection
 
+from cli.answer import Answer
+from cli.export_bar import watched
 from cli.failed_rows import write_failures
-from cli.output import notes, one_line, print_table, tell, to_json, written_whole
-from cli.records import write_records
+from cli.formats import FORMATS, Column, destination, format_of
+from cli.result_columns import columns_of, shown
 from cli.result_counts import write_count, write_groups
 from cli.result_options import check_together, failure_filter, result_filter, result_options
+from db.cuts import Cut
+from db.export import count_cheaply, labels_of_one_model, read_in_bulk
 from db.failures import FailuresPage, count_failures
+from db.result_filters import ResultFilter
 from db.result_groups import find_groups, read_groups
-from db.results import Page, Result, count_results, find_results
+from db.results import count_results, cursor_after_row, result_statement
 from db.schema import open_database
 
+Rows = Iterator[Sequence[Any]]
 #: A table is for eyes; the other formats give everything unless told otherwise.
 _TABLE_ROWS = 20
 
 
 @click.command("results")
 @result_options
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "jsonl", "json"]), default="table")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Default: as FILE ends, else a table.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
-def command(format_: str, as_json: bool, output: Path | None, **given: Any) -> None:
-    """Print predictions, with every label's probability, as a table, csv, jsonl or json.
+@click.option("--raw-csv", is_flag=True, help="Leave csv cells that a spreadsheet would run as formulas as they are.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write there, whole or not at all; .csv, .json, .jsonl, .ndjson, .parquet and .txt tell the format.",
+)
+def command(format_: str | None, as_json: bool, raw_csv: bool, output: Path | None, **given: Any) -> None:
+    """Print predictions, with every label's probability, as a table, json, jsonl, csv or parquet.
 
-    Options that narrow all hold at once: docs/filters.md tells of each.
+    Options that narrow all hold at once.
     """
     check_together(given)
-    format_ = "json" if as_json else format_
+    format_ = format_of("json" if as_json else format_, output)
+    if raw_csv and format_ != "csv":
+        raise click.UsageError(f"--raw-csv is about csv, and this is {format_}")
     if given["limit"] is None and format_ == "table" and not given["group_by"]:
         given["limit"] = _TABLE_ROWS
-    answer = _failures if given["failures"] else _groups if given["group_by"] else _results
-    with open_database().read() as connection, written_whole(output) if output else nullcontext(sys.stdout) as file:
-        answer(connection, given, format_, file)
+    write, name = _failures, "failure"
+    if not given["failures"]:
+        write, name = (_groups, "group") if given["group_by"] else (_results, "prediction")
+    # The file is opened first: a query may take minutes, and nobody wants to hear then that it was for nothing.
+    with open_database().read() as connection, destination(format_, output) as file:
+        answer = Answer(format_, file, output, raw_csv)
+        count = write(connection, given, answer)
+    if not given["count"]:
+        answer.tell(count, name)
 
 
-def _failures(connection: Connection, given: dict[str, Any], format_: str, file: TextIO) -> None:
+def _failures(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
     wanted = failure_filter(given)
     if given["count"]:
-        write_count(count_failures(connection, wanted), format_, file)
-    else:
-        _write_page(FailuresPage(connection, wanted), "failures", write_failures, wanted.limit, format_, file)
+        return write_count(count_failures(connection, wanted), answer)
+    return write_failures(FailuresPage(connection, wanted), wanted.limit is not None, answer)
 
 
-def _groups(connection: Connection, given: dict[str, Any], format_: str, file: TextIO) -> None:
+def _groups(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
     wanted = replace(result_filter(connection, given), limit=given["limit"])
     groups = read_groups(connection, given["group_by"])
-    write_groups(find_groups(connection, wanted, groups), groups, format_, file)
+    return write_groups(find_groups(connection, wanted, groups), groups, answer)
 
 
-def _results(connection: Connection, given: dict[str, Any], format_: str, file: TextIO) -> None:
+def _results(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
     wanted, limit = result_filter(connection, given), given["limit"]
     if given["count"]:
-        write_count(count_results(connection, wanted), format_, file)
-        return
+        return write_count(count_results(connection, wanted), answer)
     if wanted.label is not None and wanted.sort is None and wanted.uncertain is None:
         wanted = replace(wanted, sort="-score")
+    labels = labels_of_one_model(connection, wanted)
     if limit is None:
-        _write_results(find_results(connection, wanted), format_, file)
-    else:
-        _write_page(Page(connection, wanted, limit), "results", _write_results, limit, format_, file)
+        return answer.write(*_shown(_rows(connection, wanted, answer), labels, answer))
+    cut = Cut(_rows(connection, replace(wanted, limit=limit + 1), answer), limit)
+
+    def cursor() -> str | None:
+        last = cut.last_of_more
+        return None if last is None else cursor_after_row(connection, wanted, last, limit)
+
+    return answer.write_page("results", *_shown(iter(cut), labels, answer), cursor)
 
 
-def _write_page(
-    page: Page | FailuresPage,
-    name: str,
-    write: Callable[[Any, str, TextIO], None],
-    limit: int | None,
-    format_: str,
-    file: TextIO,
-) -> None:
-    """Write a page, and how to come to the next: in a JSON document, and beside other formats."""
-    if format_ == "json" and limit is not None:
-        file.write(f'{{"{name}": ')
-        write(page, format_, file)
-        file.write(f', "next": {to_json(page.next)}}}\n')
-        return
-    write(page, format_, file)
-    if page.next is not None:
-        tell(f"There are more: the same with --after {page.next}")
+def _rows(connection: Connection, wanted: ResultFilter, answer: Answer) -> Rows:
+    """The rows, with a bar for somebody who waits for a file."""
+    statement = result_statement(connection, wanted)
+    batches = read_in_bulk(connection, statement)
+    return chain.from_iterable(
+        watched(batches, lambda: count_cheaply(connection, statement), answer.output is not None)
+    )
 
 
-def _write_results(results: Iterable[Result], format_: str, file: TextIO) -> None:
-    if format_ == "table":
-        _write_table(results, file)
-    else:
-        write_records(format_, (_document(one, format_) for one in results), file)
-
-
-def _write_table(results: Iterable[Result], file: TextIO) -> None:
-    rows = [(one.external_id, one.label, f"{one.score:.4f}", one.model, one_line(one.text)) for one in results]
-    if not rows:
-        notes.print("No predictions match.")
-    else:
-        print_table(("id", "label", "score", "model", "text"), rows, numbers=("score",), file=file)
-
-
-def _document(result: Result, format_: str) -> dict[str, Any]:
-    document = asdict(result) | {"scored_at": result.scored_at.isoformat()}
-    if format_ == "csv":
-        for name in ("probabilities", "metadata"):
-            document[name] = None if document[name] is None else to_json(document[name])
-    return document
+def _shown(rows: Rows, labels: tuple[str, ...] | None, answer: Answer) -> tuple[list[Column], Rows]:
+    return shown(rows) if answer.is_table else (columns_of(labels), rows)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Numeric,
     Select,
     String,
+    Text,
     UnaryExpression,
     case,
     cast,
@@ -114,6 +115,21 @@ def json_number(connection: Connection, column: InstrumentedAttribute[Any], name
     # Other names cannot be written in a path, or stand escaped in the text, which a path does not see through.
     each = func.json_each(column).table_valued("key", "value")
     return select(type_coerce(each.c.value, Float())).where(each.c.key == name).scalar_subquery()
+
+
+def json_source(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The JSON document in a column as its text; NULL for none, and for JSON's null."""
+    stored = cast(column, Text) if connection.dialect.name == "postgresql" else type_coerce(column, Text)
+    return func.nullif(stored, "null", type_=Text)
+
+
+def iso_time(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A time as Python's isoformat() writes it, in UTC: no part of a second where there is none."""
+    if connection.dialect.name == "postgresql":
+        stored = func.to_char(func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US')
+    else:
+        stored = func.replace(type_coerce(column, Text), " ", "T")
+    return type_coerce(func.replace(stored, ".000000", ""), Text) + "+00:00"
 
 
 def is_number(text: str) -> bool:

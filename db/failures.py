@@ -1,14 +1,15 @@
 """Rows and reviews that got no result, and why."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from db.cursors import read_cursor, write_cursor
+from db.cuts import Cut
 from db.errors import BadFilter
 from db.jobs import job_status
 from db.tables import Failure
@@ -57,16 +58,15 @@ class FailuresPage:
         statement = select(*_COLUMNS).where(*_conditions(connection, wanted)).order_by(Failure.id)
         if wanted.after is not None:
             statement = statement.where(Failure.id > read_cursor(_question(wanted), wanted.after)[0])
+        limit = sys.maxsize if wanted.limit is None else wanted.limit
         if wanted.limit is not None:
-            statement = statement.limit(wanted.limit + 1)
-        self._rows = connection.execution_options(yield_per=1_000).execute(statement)
+            statement = statement.limit(limit + 1)
+        found = connection.execution_options(yield_per=1_000).execute(statement)
+        self._rows = Cut((FailedRow(*row) for row in found), limit)
 
     def __iter__(self) -> Iterator[FailedRow]:
-        last = None
-        for row in islice(self._rows, self._wanted.limit):
-            last = FailedRow(*row)
-            yield last
-        if last is not None and next(self._rows, None) is not None:
+        yield from self._rows
+        if (last := self._rows.last_of_more) is not None:
             self.next = write_cursor(_question(self._wanted), [last.id])
 
 

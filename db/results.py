@@ -1,13 +1,13 @@
 """Questions about predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, and_, cast, func, select
 
+from db.cuts import Cut
 from db.firsts import first_of_each
 from db.job_counts import LABEL, READING, counts_of
 from db.registry import find_model
@@ -42,22 +42,20 @@ class Result:
 class Page:
     """The first `limit` of the predictions that pass, streamed, and where the next page begins.
 
-    `next` is, once they are read to their end, the cursor of those that follow, and None where none do. Reading raises
-    what result_statement does.
+    `next` is, once they are read to their end, the cursor of those that follow, and None where none do. Making one
+    raises what result_statement does.
     """
 
     def __init__(self, connection: Connection, wanted: ResultFilter, limit: int) -> None:
-        # One more than wanted tells whether others follow.
-        self._results = find_results(connection, replace(wanted, limit=limit + 1))
-        self._connection, self._wanted, self._limit = connection, wanted, limit
+        self._results = Cut(find_results(connection, replace(wanted, limit=limit + 1)), limit)
+        self._connection, self._wanted = connection, wanted
         self.next: str | None = None
 
     def __iter__(self) -> Iterator[Result]:
-        last = None
-        for last in islice(self._results, self._limit):
-            yield last
-        if last is not None and next(self._results, None) is not None:
-            self.next = _cursor_after(self._connection, self._wanted, last, self._limit)
+        yield from self._results
+        if (last := self._results.last_of_more) is not None:
+            row = [getattr(last, field) for field in Result.__slots__]
+            self.next = cursor_after_row(self._connection, self._wanted, row, self._results.limit)
 
 
 def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
@@ -93,11 +91,16 @@ def count_results(connection: Connection, wanted: ResultFilter) -> int:
     return connection.scalar(counting.where(*on_predictions(connection, wanted), *of_reviews)) or 0
 
 
-def _cursor_after(connection: Connection, wanted: ResultFilter, last: Result, number: int) -> str:
-    wanted, model = resolved(connection, wanted), find_model(connection, last.model)
-    field = field_of(wanted)
-    value = None if field is None else getattr(last, field)
-    return cursor_after(wanted, Place(value, last.review_id, model.id, results_before(wanted) + number))
+def cursor_after_row(connection: Connection, wanted: ResultFilter, row: Sequence[Any], number: int) -> str:
+    """The cursor of the page that follows one of so many results; `row` is the last, with the fields of Result.
+
+    Times may be in their ISO form.
+    """
+    wanted = resolved(connection, wanted)
+    last = dict(zip(Result.__slots__, row, strict=True))
+    value = None if (field := field_of(wanted)) is None else last[field]
+    model = find_model(connection, last["model"])
+    return cursor_after(wanted, Place(value, last["review_id"], model.id, results_before(wanted) + number))
 
 
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:

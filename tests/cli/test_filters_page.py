@@ -97,4 +97,4 @@ def test_every_example_prints_what_the_page_shows(capsys: pytest.CaptureFixture[
 
 def test_the_page_tells_of_every_option() -> None:
     options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
-    assert set(re.findall(r"--[a-z-]+", PAGE)) >= options - {"--format", "--output"}
+    assert set(re.findall(r"--[a-z-]+", PAGE)) >= options - {"--format", "--output", "--raw-csv"}  # docs/formats.md
