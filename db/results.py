@@ -75,10 +75,11 @@ def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any
     conditions = on_predictions(connection, wanted, page=wanted.is_page_of_an_index)
     conditions += on_reviews(connection, wanted)
     firsts = first_of_each(connection, wanted, conditions)
-    if firsts is None:
-        return ordered(connection, _all_results().where(*conditions), wanted)
-    is_first = Prediction.review_id == firsts.c.review_id, Prediction.model_id == firsts.c.model_id
-    return ordered(connection, _all_results().join(firsts, and_(*is_first)), wanted)
+    statement = _all_results().where(*conditions)
+    if firsts is not None:
+        is_first = Prediction.review_id == firsts.c.review_id, Prediction.model_id == firsts.c.model_id
+        statement = statement.join(firsts, and_(*is_first))
+    return ordered(connection, statement, wanted)
 
 
 def count_results(connection: Connection, wanted: ResultFilter) -> int:
