@@ -1,11 +1,14 @@
 """What commands print: tables and words for people, JSON documents for programs."""
 
 import json
+import os
+import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 import click
 from rich.console import Console
@@ -15,6 +18,8 @@ from rich.text import Text
 #: Words, bars and notes; standard output is for answers.
 notes = Console(stderr=True, highlight=False)
 answers = Console(highlight=False)
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
@@ -39,14 +44,19 @@ def print_table(
     rows: Sequence[Sequence[Any]],
     numbers: Sequence[str] = (),
     file: TextIO | None = None,
+    styles: Mapping[str, str] | None = None,
 ) -> None:
-    """Print a table that fits the terminal: the last column gives way first. Columns in `numbers` are set right."""
+    """Print a table that fits the terminal: the last column gives way first. Columns in `numbers` are set right.
+
+    `styles` are of columns, by name; there is no style but on a terminal.
+    """
     # Only a last column of words gives way; the others keep the width of their widest cell.
     gives_way = columns[-1] not in numbers
     table = Table(box=None, pad_edge=False, header_style="bold", expand=gives_way)
     for name in columns:
         table.add_column(
             name,
+            style=(styles or {}).get(name),
             justify="right" if name in numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
@@ -54,7 +64,7 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    (answers if file is None else Console(file=file, highlight=False)).print(table)
+    (answers if file is None else _console(file)).print(table)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
@@ -71,20 +81,43 @@ def say(words: str) -> None:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[TextIO]:
-    """A text file to write: beside its place, and renamed, so that a file of that name is always a whole one.
+def written_whole(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
+    """A file to write: beside its place, and renamed, so that a file of that name is always a whole one.
 
-    Raises ClickException where it cannot be written.
+    It is open before this returns, and on the disk when it gets its name; until then, and where anything fails, what
+    had the name keeps it. A link is followed, and what is no file, a pipe say, is written to as it is. Raises
+    ClickException where it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        partial.replace(path)
+        if path.exists() and not path.is_file():
+            with path.open("wb" if binary else "w", **_encoding(binary)) as file:
+                yield file
+        else:
+            with _renamed(path.resolve(), binary) as file:
+                yield file
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
+        raise click.ClickException(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _renamed(path: Path, binary: bool) -> Iterator[IO[Any]]:
+    # A name of this process's own: two that write the same file at once must not write into one another.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb" if binary else "w", **_encoding(binary)) as file:
+            if path.exists():
+                # Who may not read the old file may not read the new one.
+                shutil.copymode(path, partial)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _encoding(binary: bool) -> dict[str, Any]:
+    return {} if binary else {"encoding": "utf-8", "newline": ""}
 
 
 def counted(count: int, name: str) -> str:
@@ -108,6 +141,11 @@ def one_line(text: str, length: int = 120) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
+def _console(file: TextIO) -> Console:
+    # Told outright: else a variable of the environment could have a file coloured.
+    return Console(file=file, highlight=False, force_terminal=file.isatty())
+
+
 def _fact(value: Any) -> str:
     if isinstance(value, datetime):
         return local_time(value)
@@ -120,7 +158,8 @@ def _cell(value: Any) -> Text:
     if isinstance(value, datetime):
         value = local_time(value)
     # Not markup: a review may hold square brackets.
-    return Text("" if value is None else str(value))
+    # Nor orders to the terminal: it may hold those that move the cursor or change its title.
+    return Text("" if value is None else _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
 
 
 def _plain(value: Any) -> Any:

@@ -1,108 +1,107 @@
-"""`reviewmill results`: ask for predictions."""
+"""`reviewmill results`: ask for predictions, in pages or all, for counts of them, or for what failed."""
 
-import csv
-import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
+from sqlalchemy import Connection
 
-from cli.output import notes, one_line, print_table, to_json, written_whole
-from db.kept import read_condition
-from db.registry import find_model
-from db.results import Result, ResultFilter, find_results
+from cli.answer import Answer
+from cli.export_bar import watched
+from cli.failed_rows import write_failures
+from cli.formats import FORMATS, Column, destination, format_of
+from cli.result_columns import columns_of, shown
+from cli.result_counts import write_count, write_groups
+from cli.result_options import check_together, failure_filter, result_filter, result_options
+from db.cuts import Cut
+from db.export import count_cheaply, labels_of_one_model, read_in_bulk
+from db.failures import FailuresPage, count_failures
+from db.result_filters import ResultFilter
+from db.result_groups import find_groups, read_groups
+from db.results import count_results, cursor_after_row, result_statement
 from db.schema import open_database
 
-_PROBABILITY = click.FloatRange(0, 1)
+Rows = Iterator[Sequence[Any]]
 #: A table is for eyes; the other formats give everything unless told otherwise.
 _TABLE_ROWS = 20
 
 
 @click.command("results")
-@click.option("--job", type=click.IntRange(min=1), metavar="ID", help="Reviews of this job.")
-@click.option("--model", metavar="M", help="NAME, NAME@VERSION or NAME@ALIAS.")
-@click.option("--label", metavar="L", help="Reviews that got this label.")
-@click.option("--min-probability", type=_PROBABILITY, metavar="P", help="Lowest probability of the label given.")
-@click.option("--max-probability", type=_PROBABILITY, metavar="P", help="Highest probability of the label given.")
-@click.option("--uncertain", type=click.IntRange(min=1), metavar="N", help="The N least certain, least first.")
-@click.option("--since", type=click.DateTime(), metavar="T", help="Scored at or after this local time.")
-@click.option(
-    "--where",
-    multiple=True,
-    callback=lambda _context, _option, written: tuple(map(read_condition, written)),
-    metavar="COND",
-    help="Only reviews with COL=VALUE, in a column kept with `score --keep`; also !=, <, <=, > and >=. Repeatable.",
-)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N")
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "jsonl", "json"]), default="table")
+@result_options
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Default: as FILE ends, else a table.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
-def command(
-    job: int | None,
-    model: str | None,
-    since: datetime | None,
-    limit: int | None,
-    format_: str,
-    as_json: bool,
-    output: Path | None,
-    **narrowing: Any,
-) -> None:
-    """Print predictions, with every label's probability, as a table, csv, jsonl or json."""
-    format_ = "json" if as_json else format_
-    if limit is None and format_ == "table":
-        limit = _TABLE_ROWS
-    with open_database().read() as connection:
-        model_id = find_model(connection, model).id if model else None
-        # A naive time given by a person is a local one.
-        moment = since.astimezone(UTC) if since else None
-        wanted = ResultFilter(job_id=job, model_id=model_id, since=moment, limit=limit, **narrowing)
-        results = find_results(connection, wanted)
-        with written_whole(output) if output else nullcontext(sys.stdout) as file:
-            _WRITERS[format_](results, file)
+@click.option("--raw-csv", is_flag=True, help="Leave csv cells that a spreadsheet would run as formulas as they are.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write there, whole or not at all; .csv, .json, .jsonl, .ndjson, .parquet and .txt tell the format.",
+)
+def command(format_: str | None, as_json: bool, raw_csv: bool, output: Path | None, **given: Any) -> None:
+    """Print predictions, with every label's probability, as a table, json, jsonl, csv or parquet.
+
+    Options that narrow all hold at once.
+    """
+    check_together(given)
+    format_ = format_of("json" if as_json else format_, output)
+    if raw_csv and format_ != "csv":
+        raise click.UsageError(f"--raw-csv is about csv, and this is {format_}")
+    if given["limit"] is None and format_ == "table" and not given["group_by"]:
+        given["limit"] = _TABLE_ROWS
+    write, name = _failures, "failure"
+    if not given["failures"]:
+        write, name = (_groups, "group") if given["group_by"] else (_results, "prediction")
+    # The file is opened first: a query may take minutes, and nobody wants to hear then that it was for nothing.
+    with open_database().read() as connection, destination(format_, output) as file:
+        answer = Answer(format_, file, output, raw_csv)
+        count = write(connection, given, answer)
+    if not given["count"]:
+        answer.tell(count, name)
 
 
-def _write_table(results: Iterable[Result], file: TextIO) -> None:
-    rows = [(one.external_id, one.label, f"{one.score:.4f}", one.model, one_line(one.text)) for one in results]
-    if not rows:
-        notes.print("No predictions match.")
-    else:
-        print_table(("id", "label", "score", "model", "text"), rows, numbers=("score",), file=file)
+def _failures(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
+    wanted = failure_filter(given)
+    if given["count"]:
+        return write_count(count_failures(connection, wanted), answer)
+    return write_failures(FailuresPage(connection, wanted), wanted.limit is not None, answer)
 
 
-def _write_csv(results: Iterable[Result], file: TextIO) -> None:
-    writer = csv.writer(file)
-    for number, one in enumerate(results):
-        document = _document(one)
-        if number == 0:
-            writer.writerow(document)
-        for name in ("probabilities", "metadata"):
-            document[name] = None if document[name] is None else to_json(document[name])
-        writer.writerow(document.values())
+def _groups(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
+    wanted = replace(result_filter(connection, given), limit=given["limit"])
+    groups = read_groups(connection, given["group_by"])
+    return write_groups(find_groups(connection, wanted, groups), groups, answer)
 
 
-def _write_jsonl(results: Iterable[Result], file: TextIO) -> None:
-    for one in results:
-        file.write(to_json(_document(one)) + "\n")
+def _results(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
+    wanted, limit = result_filter(connection, given), given["limit"]
+    if given["count"]:
+        return write_count(count_results(connection, wanted), answer)
+    if wanted.label is not None and wanted.sort is None and wanted.uncertain is None:
+        wanted = replace(wanted, sort="-score")
+    labels = labels_of_one_model(connection, wanted)
+    if limit is None:
+        return answer.write(*_shown(_rows(connection, wanted, answer), labels, answer))
+    cut = Cut(_rows(connection, replace(wanted, limit=limit + 1), answer), limit)
+
+    def cursor() -> str | None:
+        last = cut.last_of_more
+        return None if last is None else cursor_after_row(connection, wanted, last, limit)
+
+    return answer.write_page("results", *_shown(iter(cut), labels, answer), cursor)
 
 
-def _write_json(results: Iterable[Result], file: TextIO) -> None:
-    file.write("[")
-    for number, one in enumerate(results):
-        file.write((",\n" if number else "\n") + to_json(_document(one)))
-    file.write("\n]\n")
+def _rows(connection: Connection, wanted: ResultFilter, answer: Answer) -> Rows:
+    """The rows, with a bar for somebody who waits for a file."""
+    statement = result_statement(connection, wanted)
+    batches = read_in_bulk(connection, statement)
+    return chain.from_iterable(
+        watched(batches, lambda: count_cheaply(connection, statement), answer.output is not None)
+    )
 
 
-def _document(result: Result) -> dict[str, Any]:
-    return asdict(result) | {"scored_at": result.scored_at.isoformat()}
-
-
-_WRITERS: dict[str, Callable[[Iterable[Result], TextIO], None]] = {
-    "table": _write_table,
-    "csv": _write_csv,
-    "jsonl": _write_jsonl,
-    "json": _write_json,
-}
+def _shown(rows: Rows, labels: tuple[str, ...] | None, answer: Answer) -> tuple[list[Column], Rows]:
+    return shown(rows) if answer.is_table else (columns_of(labels), rows)
