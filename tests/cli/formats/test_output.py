@@ -227,7 +227,7 @@ def test_a_disk_that_is_full_leaves_the_old_file(many: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["out.json", "out.parquet"])
-def test_ctrl_c_leaves_the_old_file(many: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_the_old_file(many: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / name).write_text("old")
@@ -239,7 +239,7 @@ def test_ctrl_c_leaves_the_old_file(many: Path, tmp_path: Path, name: str, monke
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (130, "Stopped.\n")
+    assert (process.returncode, told.strip()) == (130, "Stopped.")
     assert [path.name for path in folder.iterdir()] == [name]
     assert (folder / name).read_text() == "old"
 
