@@ -253,7 +253,7 @@ def test_a_bar_is_shown_to_somebody_who_waits(many: Path, tmp_path: Path) -> Non
     assert "Writing" in shown
     assert f"{MANY}/{MANY}" in shown
     assert f"{MANY:,} predictions written to" in re.sub(r"\s+", " ", shown)
-    assert len((tmp_path / "out.csv").read_text().split("\r\n")) == MANY + 2
+    assert len((tmp_path / "out.csv").read_bytes().split(b"\r\n")) == MANY + 2
     assert "Writing" not in on_terminal("--format", "csv", "--limit", 3, stream="stderr", home=many)
 
 
