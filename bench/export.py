@@ -22,10 +22,10 @@ from db.schema import upgrade
 Say = Callable[[str], None]
 
 METHOD = (
-    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, each and two kept columns. "
+    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, which have two kept columns each. "
     "`reviewmill results --format F -o FILE` as a process with one core, its start included: rows by its seconds from "
-    "start to end, by those that the processor worked for it (which others on the machine hardly lengthen), and its peak "
-    "resident memory, which must not grow with the rows."
+    "start to end, and by those that the processor worked for it, which others on the machine hardly lengthen; and its "
+    "peak resident memory, which must not grow with the rows."
 )
 _FORMATS = ("csv", "jsonl", "parquet")
 _ROWS = 10_000_000
