@@ -32,4 +32,6 @@ def guarded_json(document: str) -> str:
     if ",-" in document:
         # Between two numbers without a space it is no sign of a text; there is a space where we write it.
         document = to_json(json.loads(document))
+    if not _DIVIDES_IN_JSON.search(document):
+        return document
     return _DIVIDES_IN_JSON.sub(lambda found: f"{found[1]}\\u{ord(found[2]):04x}", document)

@@ -262,3 +262,15 @@ def test_no_bar_is_written_where_nobody_looks(many: Path, tmp_path: Path) -> Non
     quiet = subprocess.run(command, env=environment(many), capture_output=True, text=True, check=True)
     assert quiet.stdout == ""
     assert quiet.stderr == f"150,000 predictions written to {tmp_path / 'out.csv'} as csv\n"
+
+
+def test_memory_does_not_grow_with_the_rows(many: Path, tmp_path: Path) -> None:
+    def peak_kib(rows: int) -> int:
+        command = [*RESULTS, "-o", str(tmp_path / "out.jsonl"), "--limit", str(rows)]
+        process = subprocess.Popen(command, env=environment(many), stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss
+
+    assert peak_kib(MANY) < peak_kib(MANY // 3) + 10_000
