@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from bench.figures import spread
+from bench.figures import Spread, spread
 from db.checkpoint import CheckpointFacts
 from db.database import Database
 from db.jobs import NewJob, create_job
@@ -22,9 +22,10 @@ from db.schema import upgrade
 Say = Callable[[str], None]
 
 METHOD = (
-    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, each and two kept columns. "
+    "A SQLite file with one model's predictions of reviews of 60 to 260 characters, which have two kept columns each. "
     "`reviewmill results --format F -o FILE` as a process with one core, its start included: rows by its seconds from "
-    "start to end, and its peak resident memory, which must not grow with the rows."
+    "start to end, and by those that the processor worked for it, which others on the machine hardly lengthen; and its "
+    "peak resident memory, which must not grow with the rows."
 )
 _FORMATS = ("csv", "jsonl", "parquet")
 _ROWS = 10_000_000
@@ -71,12 +72,19 @@ def run_export(folder: Path, _model: Path, options: argparse.Namespace, say: Say
 def export_table(record: dict[str, Any]) -> Table:
     """A line for each format."""
     few, many = f"{record['rows'] // 10:,}", f"{record['rows']:,}"
-    table = Table("format", "rows/s", "file, MiB", f"peak MiB, {few}", f"peak MiB, {many}", title="exports, one core")
+    table = Table(
+        "format",
+        "rows/s",
+        "a CPU second",
+        "file, MiB",
+        f"peak MiB, {few}",
+        f"peak MiB, {many}",
+        title="exports, one core",
+    )
     for one in record["formats"]:
-        pace = one["rows_per_second"]
-        shown = f"{pace['median']:,.0f} ({pace['low']:,.0f}-{pace['high']:,.0f})"
+        paces = [str(Spread(**one[name])) for name in ("rows_per_second", "rows_per_cpu_second")]
         table.add_row(
-            one["format"], shown, *(f"{one[name]:,.0f}" for name in ("file_mib", "small_peak_mib", "peak_mib"))
+            one["format"], *paces, *(f"{one[name]:,.0f}" for name in ("file_mib", "small_peak_mib", "peak_mib"))
         )
     return table
 
@@ -109,34 +117,32 @@ def _filled(home: Path, rows: int, say: Say) -> Path:
 
 def _measured(format_: str, homes: dict[int, Path], rounds: int, say: Say) -> dict[str, Any]:
     small, rows = sorted(homes)
-    _, small_peak = _export(homes[small], format_)
+    _, _, small_peak = _export(homes[small], format_)
     runs = [_export(homes[rows], format_) for _ in range(rounds)]
-    pace = spread([rows / seconds for seconds, _ in runs])
-    say(f"  {format_}: {pace.median:,.0f} rows/s")
+    pace = spread([rows / seconds for seconds, _, _ in runs])
+    cpu_pace = spread([rows / cpu_s for _, cpu_s, _ in runs])
+    say(f"  {format_}: {pace.median:,.0f} rows/s, {cpu_pace.median:,.0f} a second of the processor")
     return {
         "format": format_,
         "rows_per_second": asdict(pace),
+        "rows_per_cpu_second": asdict(cpu_pace),
         "file_mib": _file(homes[rows], format_).stat().st_size / 2**20,
         "small_peak_mib": small_peak,
-        "peak_mib": max(peak for _, peak in runs),
+        "peak_mib": max(peak for *_, peak in runs),
     }
 
 
-def _export(home: Path, format_: str) -> tuple[float, float]:
-    """Seconds and peak MiB of the command."""
+def _export(home: Path, format_: str) -> tuple[float, float, float]:
+    """Seconds, seconds of the processor, and peak MiB of the command."""
     command = [sys.executable, "-m", "cli.main", "results", "--format", format_, "-o", str(_file(home, format_))]
     began = time.perf_counter()
-    return _ran(command, {**os.environ, "REVIEWMILL_HOME": str(home)}, began)
-
-
-def _ran(command: Sequence[str], environment: dict[str, str], began: float) -> tuple[float, float]:
-    process = subprocess.Popen(command, env=environment, preexec_fn=_take_one_core)
+    process = subprocess.Popen(command, env={**os.environ, "REVIEWMILL_HOME": str(home)}, preexec_fn=_take_one_core)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return seconds, usage.ru_maxrss / _MIB
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _MIB
 
 
 def _file(home: Path, format_: str) -> Path:

@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.around import around_table, run_around
 from bench.data import load_data_set
 from bench.distill import distill_table, run_distill
+from bench.export import export_table, run_export
 from bench.figures import spread
 from bench.finetuning import finetune_table, run_finetune
 from bench.ours import Mill, in_float32
@@ -101,6 +102,7 @@ PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]
     "finetune": run_finetune,
     "distill": run_distill,
     "questions": run_questions,
+    "export": run_export,
 }
 TABLES = {
     "sizes": sizes_table,
@@ -109,4 +111,5 @@ TABLES = {
     "finetune": finetune_table,
     "distill": distill_table,
     "questions": questions_table,
+    "export": export_table,
 }

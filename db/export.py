@@ -28,13 +28,12 @@ def read_in_bulk(connection: Connection, statement: Select[Any]) -> Iterator[Seq
 
 
 def count_cheaply(connection: Connection, statement: Select[Any]) -> int | None:
-    """How many rows the select has, where that is told from the predictions alone; None where reviews must be read."""
+    """How many rows the select has, some millions a second; None where every review's text or columns would be read."""
     narrowed = statement.whereclause
     if narrowed is not None and Review.__table__ in find_tables(narrowed, check_columns=True):
         return None
-    every = select(Prediction.review_id)
-    bounded = (every if narrowed is None else every.where(narrowed)).limit(statement._limit)
-    return connection.scalar(select(func.count()).select_from(bounded.subquery()))
+    keys = statement.with_only_columns(Prediction.review_id, maintain_column_froms=True).order_by(None)
+    return connection.scalar(select(func.count()).select_from(keys.subquery()))
 
 
 def labels_of_one_model(connection: Connection, wanted: ResultFilter) -> tuple[str, ...] | None:

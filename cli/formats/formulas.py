@@ -21,8 +21,9 @@ _DIVIDES_IN_JSON = re.compile(rf"([,;]\"?)([{_SIGNS}])")
 
 def guarded(text: str) -> str:
     """The text with an apostrophe wherever a cell could start that is a formula."""
-    text = _DIVIDES.sub(r"\g<0>'", text)
-    # A look at the first character takes a third of a match.
+    # Hardly any text is touched, and a search, or a look at the first character, takes a fraction of what changes it.
+    if _DIVIDES.search(text):
+        text = _DIVIDES.sub(r"\g<0>'", text)
     return f"'{text}" if text[:1] in _FIRST and _STARTS_CELL.match(text) else text
 
 
@@ -31,4 +32,6 @@ def guarded_json(document: str) -> str:
     if ",-" in document:
         # Between two numbers without a space it is no sign of a text; there is a space where we write it.
         document = to_json(json.loads(document))
+    if not _DIVIDES_IN_JSON.search(document):
+        return document
     return _DIVIDES_IN_JSON.sub(lambda found: f"{found[1]}\\u{ord(found[2]):04x}", document)
