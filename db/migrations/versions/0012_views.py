@@ -42,7 +42,7 @@ _WORDS = {
     },
 }
 
-#: The unique index on reviews answers it, with a look at the few revisions of one review.
+#: What they say alike. The unique index on reviews answers it, with a look at the few revisions of one review.
 _IS_NEWEST_REVISION = """NOT EXISTS (
         SELECT 1 FROM reviews AS newer
         WHERE newer.source = r.source AND newer.external_id = r.external_id AND newer.id > r.id
@@ -51,7 +51,7 @@ _IS_NEWEST_REVISION = """NOT EXISTS (
 # A condition on a review or a model must reach an index. So no window function numbers all rows before the condition
 # is heard, and what is grouped is grouped by all that conditions are likely to name.
 _VIEWS = {
-    "latest_predictions": f"""
+    "latest_predictions": """
     SELECT
         p.review_id, r.source, r.external_id, m.name || '@' || m.version AS model, p.model_id, p.job_id,
         p.label, p.score, p.margin, p.probabilities, p.tokens, p.truncated, p.precision, p.reading, p.windows,
@@ -59,11 +59,11 @@ _VIEWS = {
     FROM predictions AS p
     JOIN reviews AS r ON r.id = p.review_id
     JOIN models AS m ON m.id = p.model_id
-    WHERE {_IS_NEWEST_REVISION}
+    WHERE {is_newest_revision}
     AND NOT EXISTS (
         SELECT 1 FROM predictions AS other JOIN models AS o ON o.id = other.model_id
         WHERE other.review_id = p.review_id
-        AND ({{o_is_production}}, other.model_id) > ({{m_is_production}}, p.model_id)
+        AND ({o_is_production}, other.model_id) > ({m_is_production}, p.model_id)
     )""",
     "job_summary": """
     SELECT
@@ -98,7 +98,7 @@ _VIEWS = {
         JOIN models AS m ON m.id = p.model_id
         GROUP BY 1, 2, 3, 4
     ) AS counted""",
-    "model_disagreements": f"""
+    "model_disagreements": """
     SELECT
         a.review_id, r.source, r.external_id,
         ma.name || '@' || ma.version AS model_a, a.model_id AS model_a_id, a.label AS label_a, a.score AS score_a,
@@ -109,14 +109,14 @@ _VIEWS = {
     JOIN reviews AS r ON r.id = a.review_id
     JOIN models AS ma ON ma.id = a.model_id
     JOIN models AS mb ON mb.id = b.model_id
-    WHERE {_IS_NEWEST_REVISION}
-    AND {{b_may_say_a}} AND {{a_may_say_b}}""",
+    WHERE {is_newest_revision}
+    AND {b_may_say_a} AND {a_may_say_b}""",
 }
 
 
 def upgrade() -> None:
     """Make the views."""
-    words = _WORDS[op.get_bind().dialect.name]
+    words = {**_WORDS[op.get_bind().dialect.name], "is_newest_revision": _IS_NEWEST_REVISION}
     for name, select in _VIEWS.items():
         op.get_bind().exec_driver_sql(f"CREATE VIEW {name} AS {select.format(**words)}")
 
