@@ -17,6 +17,7 @@ from bench.figures import spread
 from bench.finetuning import finetune_table, run_finetune
 from bench.ours import Mill, in_float32
 from bench.pinned import PinnedMill
+from bench.questions import questions_table, run_questions
 
 Say = Callable[[str], None]
 
@@ -99,6 +100,7 @@ PARTS: dict[str, Callable[[Path, Path, argparse.Namespace, Say], dict[str, Any]]
     "around": run_around,
     "finetune": run_finetune,
     "distill": run_distill,
+    "questions": run_questions,
 }
 TABLES = {
     "sizes": sizes_table,
@@ -106,4 +108,5 @@ TABLES = {
     "around": around_table,
     "finetune": finetune_table,
     "distill": distill_table,
+    "questions": questions_table,
 }

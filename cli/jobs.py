@@ -22,7 +22,7 @@ from db.jobs import JobStatus, cancel_job, chunk_states, job_status, list_jobs, 
 from db.measures import measure_job
 from db.notifications import notifications_of
 from db.precisions import ChosenPrecision, precisions_of
-from db.results import reading_counts
+from db.results import label_counts, reading_counts
 from db.retry import check_retriable, what_failed
 from db.schema import open_database
 from db.tables import TRUNCATE
@@ -69,6 +69,7 @@ def show_command(job_id: int, as_json: bool) -> None:
         measures = asdict(measure_job(connection, job_id))
         what_to_do = advice(job, trouble, what_failed(connection, job_id))
         precisions = _precisions(connection, job)
+        labels = label_counts(connection, job_id) if job.kind == "score" else None
         readings = _readings(connection, job)
         notifications = notifications_of(connection, job_id)
     if as_json:
@@ -79,14 +80,16 @@ def show_command(job_id: int, as_json: bool) -> None:
             "precisions": [asdict(one) for one in precisions],
             "notifications": [notification_as_json(one) for one in notifications],
         }
-        print_json({**asdict(job), **measures, **details, "readings": readings, "advice": what_to_do})
+        print_json({**asdict(job), **measures, **details, "labels": labels, "readings": readings, "advice": what_to_do})
         return
     facts = asdict(job)
     settings = {name: value for name, value in facts.pop("params").items() if name != "data"}
-    facts["chunks"] = ", ".join(f"{count:,} {state}" for state, count in states.items())
+    facts["chunks"] = _told(states)
     shares = {name: share(measures[name]) for name in ("device_busy", "padding")}
+    if labels:
+        settings["labels"] = _told(labels)
     if readings:
-        settings["read"] = ", ".join(f"{count:,} {reading}" for reading, count in readings.items())
+        settings["read"] = _told(readings)
     print_facts(facts | shares | settings)
     if "data" in job.params:
         say("")
@@ -169,6 +172,10 @@ def _precisions(connection: Connection, job: JobStatus) -> list[ChosenPrecision]
 def _readings(connection: Connection, job: JobStatus) -> dict[str, int] | None:
     """How many reviews were read how; None for a job that did not ask for more than truncation."""
     return reading_counts(connection, job.id) if job.params.get("long", TRUNCATE) != TRUNCATE else None
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
 def _row(job: JobStatus) -> tuple[object, ...]:

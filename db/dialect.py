@@ -10,7 +10,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Double,
     Float,
+    Integer,
     Numeric,
     Select,
     String,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     literal,
     not_,
     select,
+    type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -80,6 +83,17 @@ def review_ids_of_job(connection: Connection, job_id: int) -> Select[Any]:
     )
 
 
+def holds(
+    connection: Connection, numbers: InstrumentedAttribute[Any], one: InstrumentedAttribute[Any]
+) -> ColumnElement[bool]:
+    """Whether a column of JSON lists of numbers has a number."""
+    if connection.dialect.name == "postgresql":
+        return numbers.contains(func.to_jsonb(one))
+    each = func.json_each(numbers).table_valued("value")
+    # Both columns are of the statement that this stands in, however deep.
+    return select(each.c.value).where(each.c.value == one).correlate_except(each).exists()
+
+
 def json_text(connection: Connection, column: InstrumentedAttribute[Any], name: str) -> ColumnElement[Any]:
     """What stands under a name in a column of JSON objects, as text; NULL where nothing does."""
     if connection.dialect.name == "postgresql":
@@ -89,6 +103,17 @@ def json_text(connection: Connection, column: InstrumentedAttribute[Any], name: 
     is_word = each.c.type.in_(("true", "false"))
     text = case((is_word, each.c.type), else_=cast(each.c.value, String))
     return select(text).where(each.c.key == name).scalar_subquery()
+
+
+def json_number(connection: Connection, column: InstrumentedAttribute[Any], name: str) -> ColumnElement[Any]:
+    """The number under a name in a column of JSON objects of numbers; NULL where there is none."""
+    if connection.dialect.name == "postgresql":
+        return cast(cast(column, JSONB)[name].astext, Double())
+    if name.isascii() and name.isprintable() and not set(name) & {'"', "\\"}:
+        return func.json_extract(column, f'$."{name}"', type_=Float())
+    # Other names cannot be written in a path, or stand escaped in the text, which a path does not see through.
+    each = func.json_each(column).table_valued("key", "value")
+    return select(type_coerce(each.c.value, Float())).where(each.c.key == name).scalar_subquery()
 
 
 def is_number(text: str) -> bool:
@@ -115,3 +140,55 @@ def number(connection: Connection, text: str) -> ColumnElement[Any]:
 def bytewise(connection: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
     """The text, to be put in order by its code points rather than as a language does."""
     return collate(text, "C") if connection.dialect.name == "postgresql" else text
+
+
+def contains(connection: Connection, text: InstrumentedAttribute[Any], words: str) -> ColumnElement[bool]:
+    """Whether the text holds the words as they stand, but for large letters and small ones."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    if words.isascii():
+        return text.contains(words, autoescape=True) if is_sqlite else text.icontains(words, autoescape=True)
+    # Neither database knows the cases of other letters in every locale: both are written out, in sets.
+    if is_sqlite:
+        return text.op("GLOB", is_comparison=True)(f"*{''.join(map(_glob, words))}*")
+    return text.regexp_match("".join(map(_regular, words)))
+
+
+def _glob(character: str) -> str:
+    cases = _cases(character)
+    return f"[{cases}]" if len(cases) > 1 or character in "*?[" else character
+
+
+def _regular(character: str) -> str:
+    cases = _cases(character)
+    if len(cases) > 1:
+        return f"[{cases}]"
+    return character if character.isalnum() else f"\\{character}"
+
+
+def _cases(character: str) -> str:
+    """The character in each of its cases that is one character too."""
+    return "".join(sorted({case for case in (character, character.lower(), character.upper()) if len(case) == 1}))
+
+
+def day_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The day of a time in UTC, as in 2026-11-28."""
+    if connection.dialect.name == "sqlite":
+        return func.strftime("%Y-%m-%d", moment)
+    return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD")
+
+
+def week_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The week of a time in UTC as ISO 8601 numbers it, as in 2026-W48."""
+    if connection.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", moment), 'IYYY-"W"IW')
+    # A week belongs to the year that its Thursday is in. (SQLite knows %G and %V only since 3.46.)
+    year = func.strftime("%Y", moment, "-3 days", "weekday 4")
+    day = cast(func.strftime("%j", moment, "-3 days", "weekday 4"), Integer)
+    return func.printf("%s-W%02d", year, (day - 1).op("/")(7) + 1, type_=String())
+
+
+def month_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The month of a time in UTC, as in 2026-11."""
+    if connection.dialect.name == "sqlite":
+        return func.strftime("%Y-%m", moment)
+    return func.to_char(func.timezone("UTC", moment), "YYYY-MM")

@@ -45,8 +45,20 @@ class UnknownColumn(DatabaseError):
     """A filter names a column that no job keeps."""
 
 
+class UnknownSource(DatabaseError):
+    """A filter names a source that no review is of."""
+
+
 class BadCondition(DatabaseError):
-    """That is no condition on a column."""
+    """That is no condition on a column, or on a label's probability."""
+
+
+class BadFilter(DatabaseError):
+    """No prediction can pass a filter, or it asks for an order or a column that there is not."""
+
+
+class BadCursor(DatabaseError):
+    """That does not tell where another page of this question begins."""
 
 
 class CheckpointError(DatabaseError):

@@ -107,10 +107,7 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     }
     job_id = connection.scalar(insert(Job).values(values).returning(Job.id))
     assert job_id is not None
-    chunks = (
-        {"job_id": job_id, "position": position, "size": len(ids), "review_ids": list(ids)}
-        for position, ids in enumerate(new.chunks)
-    )
+    chunks = ({"job_id": job_id, "position": position, **_rows(ids)} for position, ids in enumerate(new.chunks))
     _insert_many(connection, Chunk, chunks, rows_at_once=max(1, _INSERT_IDS // max([1, *sizes])))
     _insert_many(connection, Failure, ({"job_id": job_id, "stage": "read", **row._asdict()} for row in new.rejected))
     _insert_many(connection, Example, ({"job_id": job_id, **example._asdict()} for example in new.examples))
@@ -126,9 +123,8 @@ def add_chunk(
 ) -> int:
     """Add a pending chunk at the end of the job; return its id."""
     last = select(func.coalesce(func.max(Chunk.position), -1)).where(Chunk.job_id == job_id).scalar_subquery()
-    values = {"job_id": job_id, "position": last + 1, "size": len(review_ids), "review_ids": review_ids}
-    counts = {"deaths": deaths, "alone": alone}
-    chunk_id = connection.scalar(insert(Chunk).values(**values, **counts).returning(Chunk.id))
+    values = {"job_id": job_id, "position": last + 1, "deaths": deaths, "alone": alone}
+    chunk_id = connection.scalar(insert(Chunk).values(**values, **_rows(review_ids)).returning(Chunk.id))
     assert chunk_id is not None
     return chunk_id
 
@@ -255,6 +251,12 @@ def _statuses() -> Any:
 
 def _of_chunks(total: Any) -> Any:
     return select(func.coalesce(total, 0)).where(Chunk.job_id == Job.id).correlate(Job).scalar_subquery()
+
+
+def _rows(review_ids: Sequence[int]) -> dict[str, Any]:
+    """The columns of a chunk that tell of its reviews."""
+    first, last = min(review_ids, default=0), max(review_ids, default=0)
+    return {"size": len(review_ids), "first_id": first, "last_id": last, "review_ids": list(review_ids)}
 
 
 def _insert_many(

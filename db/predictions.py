@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
@@ -37,10 +37,20 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class KnownVerdict:
-    """What a model already said of a text, and the reviews with that text it was said of."""
+    """What a model already said of a text, and the reviews with that text it was said of.
+
+    `otherwise` has what it said of those of which it said another thing, in another precision say.
+    """
 
     verdict: Verdict
     review_ids: set[int]
+    otherwise: dict[int, Verdict] = field(default_factory=dict)
+
+    def add(self, review_id: int, verdict: Verdict) -> None:
+        """Note what was said of a review with that text."""
+        self.review_ids.add(review_id)
+        if (verdict.label, verdict.reading) != (self.verdict.label, self.verdict.reading):
+            self.otherwise[review_id] = verdict
 
 
 class Scored(NamedTuple):
@@ -89,8 +99,9 @@ def known_verdicts(
         )
     )
     known: dict[str, KnownVerdict] = {}
-    for text_hash, review_id, *verdict in found:
-        known.setdefault(text_hash, KnownVerdict(Verdict(*verdict), set())).review_ids.add(review_id)
+    for text_hash, review_id, *columns in found:
+        verdict = Verdict(*columns)
+        known.setdefault(text_hash, KnownVerdict(verdict, set())).add(review_id, verdict)
     return known
 
 

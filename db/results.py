@@ -1,38 +1,17 @@
 """Questions about predictions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, cast, func, select
-from sqlalchemy.orm import InstrumentedAttribute
 
-from db.dialect import review_ids_of_job
-from db.errors import UnknownJob, UnknownLabel
-from db.kept import Condition, check_kept, satisfies
-from db.registry import get_model
-from db.tables import Failure, Job, Model, Prediction, Review
-
-
-@dataclass(frozen=True, slots=True)
-class ResultFilter:
-    """Which predictions are wanted; every field narrows.
-
-    `min_probability` and `max_probability` bound the score of the label given. `uncertain` asks for
-    the reviews whose answer is closest to tipping over, that many of them, closest first. `where` are conditions on the
-    columns that are kept beside the reviews.
-    """
-
-    job_id: int | None = None
-    model_id: int | None = None
-    label: str | None = None
-    min_probability: float | None = None
-    max_probability: float | None = None
-    since: datetime | None = None
-    uncertain: int | None = None
-    limit: int | None = None
-    where: tuple[Condition, ...] = ()
+from db.job_counts import LABEL, READING, counts_of
+from db.registry import find_model
+from db.result_filters import ResultFilter, model_of_job, on_predictions, on_reviews, resolved
+from db.result_order import Place, cursor_after, field_of, ordered, results_before
+from db.tables import Failure, Model, Prediction, Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +37,73 @@ class Result:
     metadata: dict[str, Any] | None
 
 
+class Page:
+    """The first `limit` of the predictions that pass, streamed, and where the next page begins.
+
+    `next` is, once they are read to their end, the cursor of those that follow, and None where none do. Reading raises
+    what result_statement does.
+    """
+
+    def __init__(self, connection: Connection, wanted: ResultFilter, limit: int) -> None:
+        # One more than wanted tells whether others follow.
+        self._results = find_results(connection, replace(wanted, limit=limit + 1))
+        self._connection, self._wanted, self._limit = connection, wanted, limit
+        self.next: str | None = None
+
+    def __iter__(self) -> Iterator[Result]:
+        for number, one in enumerate(self._results):
+            if number == self._limit:
+                self.next = _cursor_after(self._connection, self._wanted, last, number)
+                return
+            last = one
+            yield one
+
+
 def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
-    """The predictions that pass, streamed. Raises UnknownJob, UnknownLabel and UnknownColumn."""
-    model_id = _model_of_job(connection, wanted.job_id) if wanted.job_id is not None else wanted.model_id
-    if wanted.label is not None:
-        _check_label(connection, wanted.label, model_id)
-    check_kept(connection, wanted.where)
-    statement = _narrowed(_all_results(), connection, wanted, model_id)
+    """The predictions that pass, streamed. Raises what result_statement does."""
+    statement = result_statement(connection, wanted)
     found = connection.execution_options(yield_per=1_000).execute(statement)
     return (Result(*row) for row in found)
 
 
+def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any]:
+    """The select of the predictions that pass, in their order; its columns are the fields of Result, in theirs.
+
+    Raises UnknownJob, UnknownModel, UnknownLabel, UnknownColumn, UnknownSource, NotComparable, BadFilter and BadCursor
+    for what can not be asked.
+    """
+    wanted = resolved(connection, wanted)
+    conditions = on_predictions(connection, wanted) + on_reviews(connection, wanted)
+    return ordered(connection, _all_results().where(*conditions), wanted)
+
+
+def count_results(connection: Connection, wanted: ResultFilter) -> int:
+    """How many predictions pass. Raises what result_statement does."""
+    wanted = resolved(connection, wanted)
+    of_reviews = on_reviews(connection, wanted)
+    counting = select(func.count()).select_from(Prediction)
+    if of_reviews:
+        counting = counting.join(Review, Review.id == Prediction.review_id)
+    return connection.scalar(counting.where(*on_predictions(connection, wanted), *of_reviews)) or 0
+
+
+def _cursor_after(connection: Connection, wanted: ResultFilter, last: Result, number: int) -> str:
+    wanted, model = resolved(connection, wanted), find_model(connection, last.model)
+    field = field_of(wanted)
+    value = None if field is None else getattr(last, field)
+    return cursor_after(wanted, Place(value, last.review_id, model.id, results_before(wanted) + number))
+
+
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
-    """How many of a job's reviews got each label, the most frequent first."""
-    return _counts_by(connection, Prediction.label, job_id)
+    """How many of a job's rows got each label, the most frequent first; see JobCount. Raises UnknownJob."""
+    model_of_job(connection, job_id)
+    return counts_of(connection, job_id, LABEL)
 
 
 def reading_counts(connection: Connection, job_id: int) -> dict[str, int]:
-    """How many of a job's reviews were read whole, and how many in each other way, the most frequent first."""
-    return _counts_by(connection, Prediction.reading, job_id)
-
-
-def _counts_by(connection: Connection, column: InstrumentedAttribute[str], job_id: int) -> dict[str, int]:
-    reviews = review_ids_of_job(connection, job_id)
-    count = func.count()
-    found = connection.execute(
-        select(column, count)
-        .where(
-            Prediction.model_id == _model_of_job(connection, job_id),
-            Prediction.review_id.in_(reviews),
-        )
-        .group_by(column)
-        .order_by(count.desc(), column)
-    )
-    return dict(found.all())
+    """How many of a job's rows were read whole, and how many in each other way. Raises UnknownJob."""
+    model_of_job(connection, job_id)
+    return counts_of(connection, job_id, READING)
 
 
 def unscored_texts(connection: Connection, job_id: int) -> tuple[dict[int, str], dict[tuple[str, str | None], str]]:
@@ -129,46 +141,3 @@ def _all_results() -> Select[Any]:
         .join(Review, Review.id == Prediction.review_id)
         .join(Model, Model.id == Prediction.model_id)
     )
-
-
-def _narrowed(
-    statement: Select[Any], connection: Connection, wanted: ResultFilter, model_id: int | None
-) -> Select[Any]:
-    conditions = [satisfies(connection, condition) for condition in wanted.where]
-    if model_id is not None:
-        conditions.append(Prediction.model_id == model_id)
-    if wanted.job_id is not None:
-        conditions.append(Prediction.review_id.in_(review_ids_of_job(connection, wanted.job_id)))
-    if wanted.label is not None:
-        conditions.append(Prediction.label == wanted.label)
-    if wanted.min_probability is not None:
-        conditions.append(Prediction.score >= wanted.min_probability)
-    if wanted.max_probability is not None:
-        conditions.append(Prediction.score <= wanted.max_probability)
-    if wanted.since is not None:
-        conditions.append(Prediction.scored_at >= wanted.since)
-    if wanted.uncertain is not None:
-        conditions.append(Prediction.margin.is_not(None))
-        statement = statement.order_by(Prediction.margin, Prediction.review_id)
-    else:
-        statement = statement.order_by(Prediction.review_id, Prediction.model_id)
-    limits = [limit for limit in (wanted.uncertain, wanted.limit) if limit is not None]
-    return statement.where(*conditions).limit(min(limits, default=None))
-
-
-def _model_of_job(connection: Connection, job_id: int) -> int | None:
-    job = connection.execute(select(Job.kind, Job.model_id).where(Job.id == job_id)).first()
-    if job is None:
-        raise UnknownJob(f"there is no job {job_id}")
-    if job.kind != "score":
-        raise UnknownJob(f"job {job_id} is a fine-tuning job: it has no results; score with its model")
-    return job.model_id
-
-
-def _check_label(connection: Connection, label: str, model_id: int | None) -> None:
-    if model_id is not None:
-        labels = set(get_model(connection, model_id).labels)
-    else:
-        labels = {known for labels in connection.scalars(select(Model.labels)) for known in labels}
-    if label not in labels:
-        raise UnknownLabel(f"no model here gives the label {label!r}; labels are: {', '.join(sorted(labels))}")

@@ -170,8 +170,10 @@ class Chunk(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "position"),
         Index(None, "state", "next_attempt_at"),
-        Index(None, "job_id", "state", "position"),
+        # Turns are told by the first three. With the counts, how far a job is can be added up without its chunks.
+        Index(None, "job_id", "state", "position", "scored", "reused", "failed"),
         Index(None, "state", "size"),
+        Index(None, "job_id", "last_id", "first_id"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -196,9 +198,28 @@ class Chunk(Base):
     reused: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)
+    #: No review of the chunk has a smaller or a larger id. Those that have left it are within too.
+    first_id: Mapped[int] = mapped_column(Id, default=0, server_default="0")
+    last_id: Mapped[int] = mapped_column(Id, default=0, server_default="0")
     #: Ids of the chunk's reviews in source order, one per row read (a repeated row repeats its id).
     #: The last column, because SQLite reads past it to reach any that follows.
     review_ids: Mapped[list[Any]]
+
+
+class JobCount(Base):
+    """How many rows of a job were told one thing: those that got a label, or that were read in one way.
+
+    `counted` is label or reading, and `value` is which. A chunk's rows, scored and reused, are added in the transaction
+    that ends it, so that those of all labels come to the job's `scored + reused`. What another job says of the same
+    reviews later changes nothing here.
+    """
+
+    __tablename__ = "job_counts"
+
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    counted: Mapped[str] = mapped_column(String(16), primary_key=True)
+    value: Mapped[str] = mapped_column(String(MAX_LABEL_CHARS), primary_key=True)
+    count: Mapped[int]
 
 
 class Prediction(Base):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from db.job_counts import Told
 from db.predictions import KnownVerdict, ScoreFailure, Verdict
 from db.reviews import StoredReview
 
@@ -11,7 +12,8 @@ from db.reviews import StoredReview
 class Outcome:
     """What a chunk came to. Every row counts once: `scored + reused + len(failures)` is the chunk's size.
 
-    `texts` are the hashes of the texts that the model read for it, also of those that it failed on.
+    `told` counts what was said of the rows that did not fail. `texts` are the hashes of the texts that the model read
+    for it, also of those that it failed on.
     """
 
     scored: int = 0
@@ -19,6 +21,7 @@ class Outcome:
     failures: list[ScoreFailure] = field(default_factory=list)
     predictions: list[tuple[int, Verdict]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(slots=True)
@@ -79,13 +82,21 @@ class Books:
             return
         outcome.scored += is_first
         outcome.reused += not is_first
+        verdict = self._answers.verdicts[review.text_hash]
         if self._is_to_write(review):
-            outcome.predictions.append((review.id, self._answers.verdicts[review.text_hash]))
+            outcome.predictions.append((review.id, verdict))
+        standing = self._standing(review) or verdict
+        outcome.told.add(standing.label, standing.reading)
 
     def _is_first(self, text_hash: str) -> bool:
         is_first = text_hash not in self._read
         self._read.add(text_hash)
         return is_first
+
+    def _standing(self, review: StoredReview) -> Verdict | None:
+        """What is kept of this review from before, where it is not what was said of others with its text."""
+        said = self._plan.known.get(review.text_hash)
+        return said.otherwise.get(review.id) if said is not None else None
 
     def _is_to_write(self, review: StoredReview) -> bool:
         said = self._plan.known.get(review.text_hash)

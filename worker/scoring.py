@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from db.claims import ChunkEnd, Claim, Effort, finish_chunks, still_held
 from db.errors import LeaseLost
+from db.job_counts import Told, add_counts
 from db.jobs import job_status, settle_jobs
 from db.predictions import Scored, Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
@@ -106,8 +107,17 @@ def _write(connection: Connection, model_id: int, claims: Sequence[Claim], books
     store_predictions(connection, model_id, scored)
     for claim in held:
         store_score_failures(connection, claim.job_id, ends[claim.chunk_id][0].failures)
+    add_counts(connection, _told(held, ends))
     settle_jobs(connection, {claim.job_id for claim in held})
     return ends
+
+
+def _told(claims: Sequence[Claim], ends: Ends) -> dict[int, Told]:
+    """What was said of the rows of each job."""
+    by_job: dict[int, Told] = {}
+    for claim in claims:
+        by_job.setdefault(claim.job_id, Told()).update(ends[claim.chunk_id][0].told)
+    return by_job
 
 
 def _chunk_end(outcome: Outcome, effort: Effort) -> ChunkEnd:

@@ -1,6 +1,7 @@
 """`reviewmill jobs show` says what went wrong, whole, and what to do."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -8,12 +9,13 @@ from subprocess import CompletedProcess
 import pytest
 
 from db.claims import claim_chunk, fail_chunk, finish_chunk
+from db.job_counts import Told, add_counts
 from db.jobs import NewJob, create_job, settle_job
-from db.predictions import Scored, ScoreFailure, store_predictions, store_score_failures
+from db.predictions import ScoreFailure, store_score_failures
 from db.registry import register_model
 from db.reviews import store_reviews
 from db.schema import open_database
-from tests.samples import SomeReview, facts, verdict
+from tests.samples import SomeReview, facts
 
 Run = Callable[..., CompletedProcess[str]]
 GONE = "the files of sentiment@1 are gone"
@@ -52,14 +54,23 @@ def test_show_tells_how_long_reviews_were_read_where_that_was_asked_for(run: Run
         ids = store_reviews(connection, "f.csv", [SomeReview(f"r{n}", f"text {n}") for n in range(3)])
         for params in ({"long": "window"}, {"long": "truncate"}, {}):
             job_id, _ = create_job(connection, NewJob("score", params, [ids], model_id=model.id))
-        windows = verdict(0.9)._replace(reading="window", windows=3)
-        said = [Scored(ids[0], job_id, windows), *(Scored(id_, job_id, verdict(0.2)) for id_ in ids[1:])]
-        store_predictions(connection, model.id, said)
+            told = Told(Counter(positive=2, negative=1), Counter(whole=2, window=1))
+            add_counts(connection, {job_id: told})
     lines = [line.split() for line in run("jobs", "show", 1).stdout.splitlines()]
     assert ["long", "window"] in lines
     assert ["read", "2", "whole,", "1", "window"] in lines
     told = [json.loads(run("jobs", "show", job_id, "--json").stdout)["readings"] for job_id in (1, 2, 3)]
     assert told == [{"whole": 2, "window": 1}, None, None]
+
+
+def test_show_tells_how_many_rows_got_which_label(run: Run, troubled: int) -> None:
+    with open_database().write() as connection:
+        add_counts(connection, {troubled: Told(Counter(positive=2_000, negative=1), Counter(whole=2_001))})
+        training, _ = create_job(connection, NewJob("finetune", {}, [[1]]))
+    shown = [line.split(maxsplit=1) for line in run("jobs", "show", troubled).stdout.splitlines()]
+    assert ["labels", "2,000 positive, 1 negative"] in shown
+    labels = [json.loads(run("jobs", "show", id_, "--json").stdout)["labels"] for id_ in (troubled, training)]
+    assert labels == [{"positive": 2_000, "negative": 1}, None]
 
 
 def test_show_tells_the_same_in_json(run: Run, troubled: int) -> None:

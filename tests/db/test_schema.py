@@ -14,6 +14,7 @@ import db.migrations
 from db.claims import claim_chunk
 from db.database import Database
 from db.errors import DatabaseError, DatabaseUnreachable, SchemaMismatch
+from db.results import label_counts, reading_counts
 from db.rings import unrung_chunks
 from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
 from db.settings import DatabaseSettings
@@ -128,6 +129,46 @@ def test_what_was_cut_before_is_told_from_what_was_whole(kind: str, sqlite_url: 
     _migrate(database, "0007", down=True)
     with database.read() as connection:
         assert list(connection.scalars(select(Prediction.review_id).order_by(Prediction.review_id))) == [7, 8]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_jobs_of_before_came_to_is_counted(kind: str, sqlite_url: str, empty_postgresql_url: str) -> None:
+    database = Database(sqlite_url if kind == "sqlite" else empty_postgresql_url)
+    _migrate(database, "0011")
+    at = "2026-11-01 10:00:00"
+    model = {"version": 1, "kind": "hub", "family": "bert", "labels": "[]", "problem_type": "s", "max_tokens": 9}
+    model |= {"digest": "d", "path": "/m", "metrics": "{}", "aliases": "[]", "created_at": at}
+    job = {"kind": "score", "state": "done", "params": "{}", "priority": "normal", "total": 9, "created_at": at}
+    chunk = {"attempt": 1, "size": 2, "scored": 2, "reused": 0, "failed": 0, "errors": 0, "deaths": 0, "alone": False}
+    chunk |= {"device_s": 0, "tokens": 0, "batch_tokens": 0, "rung_at": at}
+    said = {"job_id": 1, "score": 1, "probabilities": "{}", "tokens": 9, "truncated": False, "scored_at": at}
+    with database.write() as connection:
+        for id_ in (1, 2):
+            _insert(connection, "models", model | {"id": id_, "name": f"m{id_}"})
+            _insert(connection, "jobs", job | {"id": id_, "model_id": 1, "rejected": 0})
+        for id_, label in ((7, "x"), (8, "y"), (9, "x")):
+            review = {"id": id_, "source": "s", "external_id": str(id_), "text": "t", "text_hash": f"h{id_}"}
+            _insert(connection, "reviews", review | {"created_at": at})
+            _insert(connection, "predictions", said | {"review_id": id_, "model_id": 1, "label": label})
+            _insert(connection, "predictions", said | {"review_id": id_, "model_id": 2, "label": "of another"})
+        # A row that is repeated, one that failed in job 2 though job 1 had scored it, and chunks that are not done.
+        parts = [(1, "done", "[7, 8, 7]"), (1, "done", "[9]"), (1, "pending", "[9]"), (2, "done", "[7, 8, 9]")]
+        for position, (job_id, state, ids) in enumerate(parts):
+            values = chunk | {"job_id": job_id, "position": position, "state": state, "review_ids": ids}
+            _insert(connection, "chunks", values)
+        _insert(
+            connection, "failures", {"job_id": 2, "review_id": 8, "stage": "score", "reason": "r", "created_at": at}
+        )
+    upgrade(database)
+    with database.read() as connection:
+        assert label_counts(connection, 1) == {"x": 3, "y": 1}
+        assert label_counts(connection, 2) == {"x": 2}
+        assert reading_counts(connection, 1) == {"whole": 4}
+    _migrate(database, "0011", down=True)
+    with database.read() as connection:
+        assert not inspect(connection).has_table("job_counts")
+        names = {one["name"] for one in inspect(connection).get_indexes("chunks")}
+        assert "ix_chunks_job_id_state_position" in names
 
 
 def _insert(connection: Connection, table: str, values: dict[str, object]) -> None:

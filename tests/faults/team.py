@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from sqlalchemy import Connection, Select, func, select
 from broker.app import make_app
 from broker.doorbell import ring
 from broker.redis_server import RedisServer
+from db.agreement import review_ids_in_order
 from db.database import Database
 from db.dialect import review_ids_of_job
 from db.jobs import JobStatus, job_status
+from db.results import label_counts
 from db.rings import Ring
 from db.tables import Base, Chunk, Failure, Prediction, Review
 from tests.samples import CHECKPOINTS
@@ -199,6 +202,9 @@ def _check_results(connection: Connection, job: JobStatus) -> None:
     assert predictions + failures == reviews
     assert not set(connection.scalars(answered)) & set(connection.scalars(failed))
     assert connection.scalar(select(func.count()).where(Failure.job_id == job.id)) == job.failed
+    labels = dict(connection.execute(answered.add_columns(Prediction.label)).all())
+    told = [labels[id_] for id_ in review_ids_in_order(connection, job.id) if id_ in labels]
+    assert label_counts(connection, job.id) == Counter(told)
     orphans = select(func.count()).select_from(Prediction).where(Prediction.review_id.not_in(select(Review.id)))
     assert connection.scalar(orphans) == 0
 

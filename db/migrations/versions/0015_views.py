@@ -6,8 +6,8 @@ before, and make it again afterwards.
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0015"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -23,22 +23,18 @@ _WORDS = {
         "source": "json_extract(j.params, '$.source')",
         "seconds": "round((julianday(finished_at) - julianday(coalesce(started_at, finished_at))) * 86400, 3)",
         "reviews_per_second": "round((j.scored + j.reused) / nullif(j.seconds, 0), 2)",
-        "review_ids": "SELECT each.value FROM chunks AS c, json_each(c.review_ids) AS each WHERE c.job_id = j.id",
-        "label_in_order": "p.label",
+        "label_in_order": "counted.value",
     },
     "postgresql": {
-        # The operator is written as its function, because drivers take a question mark for a parameter.
-        "m_is_production": "jsonb_exists(m.aliases, 'production')",
-        "o_is_production": "jsonb_exists(o.aliases, 'production')",
-        "b_may_say_a": "jsonb_exists(mb.labels, a.label)",
-        "a_may_say_b": "jsonb_exists(ma.labels, b.label)",
+        "m_is_production": "(m.aliases @> '[\"production\"]')",
+        "o_is_production": "(o.aliases @> '[\"production\"]')",
+        "b_may_say_a": "mb.labels @> to_jsonb(a.label)",
+        "a_may_say_b": "ma.labels @> to_jsonb(b.label)",
         "day": "(p.scored_at AT TIME ZONE 'UTC')::date",
         "source": "j.params ->> 'source'",
         "seconds": "round(extract(epoch FROM finished_at - coalesce(started_at, finished_at)), 3)::double precision",
         "reviews_per_second": "round(((j.scored + j.reused) / nullif(j.seconds, 0))::numeric, 2)::double precision",
-        "review_ids": """SELECT each.value::bigint
-                FROM chunks AS c, jsonb_array_elements_text(c.review_ids) AS each WHERE c.job_id = j.id""",
-        "label_in_order": 'p.label COLLATE "C"',
+        "label_in_order": 'counted.value COLLATE "C"',
     },
 }
 
@@ -49,17 +45,18 @@ _IS_NEWEST_REVISION = """NOT EXISTS (
     )"""
 
 # A condition on a review or a model must reach an index. So no window function numbers all rows before the condition
-# is heard, and what is grouped is grouped by all that conditions are likely to name.
+# is heard, and what is grouped is grouped by all that conditions are likely to name. SQLite does not know how few
+# models there are; it looks for the wanted ones first because it keeps to the order of a CROSS JOIN.
 _VIEWS = {
     "latest_predictions": """
     SELECT
         p.review_id, r.source, r.external_id, m.name || '@' || m.version AS model, p.model_id, p.job_id,
         p.label, p.score, p.margin, p.probabilities, p.tokens, p.truncated, p.precision, p.reading, p.windows,
         p.scored_at, r.text, r.text_pair, r.metadata
-    FROM predictions AS p
+    FROM models AS m
+    CROSS JOIN predictions AS p
     JOIN reviews AS r ON r.id = p.review_id
-    JOIN models AS m ON m.id = p.model_id
-    WHERE {is_newest_revision}
+    WHERE p.model_id = m.id AND {is_newest_revision}
     AND NOT EXISTS (
         SELECT 1 FROM predictions AS other JOIN models AS o ON o.id = other.model_id
         WHERE other.review_id = p.review_id
@@ -70,11 +67,7 @@ _VIEWS = {
         j.id AS job_id, j.kind, j.state, m.name || '@' || m.version AS model, j.model_id, {source} AS source,
         j.schedule_id, j.priority, j.total, j.scored, j.reused, j.failed, j.seconds,
         CASE j.kind WHEN 'score' THEN {reviews_per_second} END AS reviews_per_second,
-        CASE j.kind WHEN 'score' THEN (
-            SELECT p.label FROM predictions AS p
-            WHERE p.model_id = j.model_id AND p.review_id IN ({review_ids})
-            GROUP BY p.label ORDER BY count(*) DESC, {label_in_order} LIMIT 1
-        ) END AS top_label,
+        top.value AS top_label, top.count / nullif(CAST(j.scored + j.reused AS double precision), 0) AS top_share,
         j.error, j.created_at, j.started_at, j.finished_at
     FROM (
         SELECT
@@ -85,7 +78,11 @@ _VIEWS = {
             (SELECT coalesce(sum(c.failed), 0) FROM chunks AS c WHERE c.job_id = jobs.id) + jobs.rejected AS failed
         FROM jobs
     ) AS j
-    LEFT JOIN models AS m ON m.id = j.model_id""",
+    LEFT JOIN models AS m ON m.id = j.model_id
+    LEFT JOIN job_counts AS top ON top.job_id = j.id AND top.counted = 'label' AND top.value = (
+        SELECT counted.value FROM job_counts AS counted WHERE counted.job_id = j.id AND counted.counted = 'label'
+        ORDER BY counted.count DESC, {label_in_order} LIMIT 1
+    )""",
     "label_by_day": """
     SELECT
         day, model, model_id, label, reviews, mean_score,
@@ -94,8 +91,9 @@ _VIEWS = {
         SELECT
             {day} AS day, m.name || '@' || m.version AS model, p.model_id, p.label,
             count(*) AS reviews, avg(p.score) AS mean_score
-        FROM predictions AS p
-        JOIN models AS m ON m.id = p.model_id
+        FROM models AS m
+        CROSS JOIN predictions AS p
+        WHERE p.model_id = m.id
         GROUP BY 1, 2, 3, 4
     ) AS counted""",
     "model_disagreements": """
@@ -104,12 +102,12 @@ _VIEWS = {
         ma.name || '@' || ma.version AS model_a, a.model_id AS model_a_id, a.label AS label_a, a.score AS score_a,
         mb.name || '@' || mb.version AS model_b, b.model_id AS model_b_id, b.label AS label_b, b.score AS score_b,
         r.text, r.text_pair, r.metadata
-    FROM predictions AS a
+    FROM models AS ma
+    CROSS JOIN predictions AS a
     JOIN predictions AS b ON b.review_id = a.review_id AND b.model_id > a.model_id AND b.label <> a.label
-    JOIN reviews AS r ON r.id = a.review_id
-    JOIN models AS ma ON ma.id = a.model_id
     JOIN models AS mb ON mb.id = b.model_id
-    WHERE {is_newest_revision}
+    JOIN reviews AS r ON r.id = a.review_id
+    WHERE a.model_id = ma.id AND {is_newest_revision}
     AND {b_may_say_a} AND {a_may_say_b}""",
 }
 
