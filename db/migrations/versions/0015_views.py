@@ -90,7 +90,7 @@ _VIEWS = {
         reviews / CAST(sum(reviews) OVER (PARTITION BY day, model, model_id) AS double precision) AS share
     FROM (
         SELECT
-            {day} AS day, m.name || '@' || m.version AS model, p.model_id, p.label,
+            {day} AS day, m.name || '@' || m.version AS model, m.id AS model_id, p.label,
             count(*) AS reviews, avg(p.score) AS mean_score
         FROM predictions AS p
         JOIN models AS m ON m.id = p.model_id
