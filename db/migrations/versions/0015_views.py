@@ -51,9 +51,9 @@ _IS_NEWEST_REVISION = """NOT EXISTS (
 _VIEWS = {
     "latest_predictions": """
     SELECT
-        p.review_id, r.source, r.external_id, m.name || '@' || m.version AS model, p.model_id, p.job_id,
-        p.label, p.score, p.margin, p.probabilities, p.tokens, p.truncated, p.precision, p.reading, p.windows,
-        p.scored_at, r.text, r.text_pair, r.metadata
+        p.review_id, r.source, r.external_id, m.name || '@' || m.version AS model, p.label, p.score, p.margin,
+        r.text, r.text_pair, r.metadata, p.probabilities,
+        p.tokens, p.truncated, p.precision, p.reading, p.windows, p.scored_at, p.model_id, p.job_id
     FROM predictions AS p
     JOIN models AS m ON m.id = p.model_id
     JOIN reviews AS r ON r.id = p.review_id
@@ -99,9 +99,9 @@ _VIEWS = {
     "model_disagreements": """
     SELECT
         a.review_id, r.source, r.external_id,
-        ma.name || '@' || ma.version AS model_a, a.model_id AS model_a_id, a.label AS label_a, a.score AS score_a,
-        mb.name || '@' || mb.version AS model_b, b.model_id AS model_b_id, b.label AS label_b, b.score AS score_b,
-        r.text, r.text_pair, r.metadata
+        ma.name || '@' || ma.version AS model_a, a.label AS label_a, a.score AS score_a,
+        mb.name || '@' || mb.version AS model_b, b.label AS label_b, b.score AS score_b,
+        r.text, r.text_pair, r.metadata, a.model_id AS model_a_id, b.model_id AS model_b_id
     FROM predictions AS a
     JOIN models AS ma ON ma.id = a.model_id
     JOIN predictions AS b ON b.review_id = a.review_id AND b.model_id > a.model_id AND b.label <> a.label
