@@ -12,7 +12,7 @@ from sqlalchemy import inspect, text
 from db.database import Database
 from db.jobs import job_status
 from db.outcome import job_outcome
-from db.predictions import Scored, store_predictions
+from db.predictions import Scored, Verdict, store_predictions
 from db.promotion import promote
 from db.registry import RegisteredModel, register_model
 from db.results import label_counts
@@ -181,7 +181,7 @@ def test_versions_disagree_where_each_could_have_said_the_others_label(database:
         topics = _model(connection, "topics", ("delivery", "quality"))
         narrower = _model(connection, "polarity", ("negative", "positive"))
         for model, label in ((topics, "quality"), (narrower, "negative")):
-            said = replace_label(label)
+            said = _saying(label)
             store_predictions(connection, model.id, [Scored(id_, planted.jobs[0], said) for id_ in (1, 7)])
     # Of 1007 the first says neutral, which the narrower cannot; of 1003 the old text is no matter.
     assert [tuple(row.values()) for row in rows(database, query)] == [
@@ -196,5 +196,5 @@ def _model(connection: Any, name: str, labels: tuple[str, ...]) -> RegisteredMod
     return register_model(connection, name, Path(f"/models/{name}"), facts(name, labels), kind="directory")
 
 
-def replace_label(label: str) -> Any:
+def _saying(label: str) -> Verdict:
     return verdict(0.9)._replace(label=label)
