@@ -24,6 +24,8 @@ from tests.db.planted import plant
 from tests.samples import CHECKPOINTS
 from tests.system import Start, wait_until
 
+#: On a busy machine its own are short.
+PATIENCE = ("--setting", "sql_time_limit_ms", "20000", "--setting", "facet_time_limit_ms", "10000")
 METADATA = Path(str(files("db") / "datasette" / "metadata.yml"))
 Read = Callable[..., str]
 Serve = Callable[[Path], Read]
@@ -36,7 +38,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def launch(database: Path) -> Read:
         log = tmp_path / "datasette.log"
-        command = [sys.executable, "-m", "datasette", database, "--metadata", METADATA, "--port", "0"]
+        command = [sys.executable, "-m", "datasette", database, "--metadata", METADATA, "--port", "0", *PATIENCE]
         with log.open("w") as output:
             started.append(subprocess.Popen([*map(str, command)], stdout=output, stderr=output))
         wait_until(lambda: "Uvicorn running on" in log.read_text() or started[-1].poll() is not None)
@@ -111,8 +113,7 @@ def test_every_table_and_view_has_its_page_and_is_described(serve: Serve, plante
             assert set(named) <= columns, name
             page = html.unescape(read(name))
             assert about.get("description", "") in page
-            has_rows = connection.scalar(text(f"SELECT count(*) FROM {name}"))
-            assert set(facets(page)) == (set(about.get("facets", ())) if has_rows else set()), name
+            assert set(facets(page)) == set(about.get("facets", ())), name
     database.close()
 
 
