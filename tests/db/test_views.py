@@ -167,7 +167,19 @@ def test_shares_are_of_what_a_version_scored_on_a_day(database: Database, plante
     wednesday = rows(database, "SELECT * FROM label_by_day WHERE day = '2026-11-04' ORDER BY label")
     assert [(row["label"], row["reviews"]) for row in wednesday] == [("negative", 4), ("positive", 3)]
     assert [row["share"] for row in wednesday] == pytest.approx([4 / 7, 3 / 7])
+    monday = rows(database, "SELECT share FROM label_by_day WHERE day = '2026-11-02'")
+    assert [row["share"] for row in monday] == pytest.approx([1 / 3] * 3)
     assert [row["mean_score"] for row in wednesday] == pytest.approx([(0.97 + 0.52 + 0.94 + 0.86) / 4, 2.22 / 3])
+
+
+def test_what_two_versions_score_on_one_day_is_told_apart(database: Database, planted: Planted) -> None:
+    with database.write() as connection:
+        connection.execute(text("UPDATE predictions SET scored_at = (SELECT max(scored_at) FROM predictions)"))
+    totals = rows(database, "SELECT model, sum(share) AS whole, sum(reviews) AS all_of_it FROM label_by_day GROUP BY 1")
+    assert {row["model"]: (row["whole"], row["all_of_it"]) for row in totals} == {
+        "sentiment@1": (pytest.approx(1), 8),
+        "sentiment@2": (pytest.approx(1), 7),
+    }
 
 
 def test_versions_disagree_where_each_could_have_said_the_others_label(database: Database, planted: Planted) -> None:
