@@ -45,7 +45,9 @@ def _options() -> argparse.Namespace:
     parts = [*DATA_SETS, *PARTS, GPU]
     parser.add_argument("--only", action="append", choices=parts, help="this part; may be given again (default: all)")
     parser.add_argument("--contestants", default="", help="those with one of these in their names: int8,pipeline")
-    parser.add_argument("--reviews", type=int, help=f"reviews a round (default: {DATA_SETS})")
+    parser.add_argument(
+        "--reviews", type=int, help=f"reviews a round (default: {DATA_SETS}; of `questions` in all: 10 million)"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the pipeline in a round (default: 20)")
     parser.add_argument("--sizes", default="1000,10000,100000", help="of the jobs whose cost is compared")

