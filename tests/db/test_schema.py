@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, func, inspect, select, text
 
 import db.migrations
 from db.claims import claim_chunk
@@ -19,6 +19,7 @@ from db.rings import unrung_chunks
 from db.schema import HEAD_REVISION, current_revision, open_database, upgrade
 from db.settings import DatabaseSettings
 from db.tables import Base, Example, Prediction
+from tests.db.planted import plant
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
@@ -171,6 +172,22 @@ def test_what_jobs_of_before_came_to_is_counted(kind: str, sqlite_url: str, empt
         assert "ix_chunks_job_id_state_position" in names
 
 
+def test_views_come_to_what_is_there_and_leave_it_when_they_go(database: Database) -> None:
+    def seen() -> list[object]:
+        with database.read() as connection:
+            return list(connection.execute(text("SELECT * FROM latest_predictions ORDER BY external_id")))
+
+    plant(database)
+    before = seen()
+    assert len(before) == 8
+    _migrate(database, "0013", down=True)
+    with database.read() as connection:
+        assert inspect(connection).get_view_names() == []
+        assert connection.scalar(select(func.count()).select_from(Prediction)) == 15
+    upgrade(database)
+    assert seen() == before
+
+
 def _insert(connection: Connection, table: str, values: dict[str, object]) -> None:
     places = ", ".join(f":{name}" for name in values)
     connection.execute(text(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"), values)
@@ -195,6 +212,7 @@ def test_downgrade_leaves_nothing(database: Database) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
+        assert inspect(connection).get_view_names() == []
 
 
 def test_tables_from_the_future_are_refused_in_one_line(sqlite_url: str) -> None:
