@@ -13,6 +13,19 @@ from db.dialect import insert, is_one_of
 from db.tables import Correction, Job, Model, Prediction, Review
 
 _Key = tuple[int, int, str]
+#: In the order of FoundCorrection's fields.
+_COLUMNS: list[Any] = [
+    Correction.review_id,
+    Review.source,
+    Review.external_id,
+    Model.name + "@" + cast(Model.version, String),
+    Correction.predicted,
+    Correction.label,
+    Correction.annotator,
+    Correction.corrected_at,
+    Review.text,
+    Review.text_pair,
+]
 
 
 class NewCorrection(NamedTuple):
@@ -70,19 +83,8 @@ class NamedReview(NamedTuple):
 
 def find_corrections(connection: Connection, wanted: CorrectionFilter) -> Iterator[FoundCorrection]:
     """The corrections that pass, streamed, the latest first."""
-    statement: Select[Any] = (
-        select(
-            Correction.review_id,
-            Review.source,
-            Review.external_id,
-            Model.name + "@" + cast(Model.version, String),
-            Correction.predicted,
-            Correction.label,
-            Correction.annotator,
-            Correction.corrected_at,
-            Review.text,
-            Review.text_pair,
-        )
+    statement = (
+        select(*_COLUMNS)
         .join(Review, Review.id == Correction.review_id)
         .join(Model, Model.id == Correction.model_id)
         .order_by(Correction.corrected_at.desc(), Correction.review_id, Correction.model_id, Correction.annotator)
