@@ -1,0 +1,40 @@
+"""What is right of each review, by all of its annotators."""
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from db.annotators import agreed
+from db.corrections import CorrectionFilter, narrowed
+from db.tables import Correction, Model
+
+
+def right_labels(connection: Connection, wanted: CorrectionFilter) -> dict[int, str | None]:
+    """The label that the annotators of each review agree on, by its id, in order; None for a tie. See db.annotators.
+
+    Of an annotator who looked at the answers of several versions the latest word counts.
+    """
+    statement = (
+        select(Correction.review_id, Correction.annotator, Correction.label, Model.problem_type)
+        .join(Model, Model.id == Correction.model_id)
+        .order_by(Correction.review_id, Correction.corrected_at, Correction.model_id)
+    )
+    words: dict[int, dict[str, str]] = defaultdict(dict)
+    kinds = {}
+    for review_id, annotator, label, problem_type in connection.execute(narrowed(statement, connection, wanted)):
+        words[review_id][annotator] = label
+        kinds[review_id] = problem_type
+    return {review_id: agreed(list(said.values()), kinds[review_id]) for review_id, said in words.items()}
+
+
+def corrected_models(connection: Connection) -> dict[int, tuple[str, str]]:
+    """Name and problem type of every version whose answers were corrected, by its id."""
+    corrected = select(Correction.model_id).distinct()
+    found = connection.execute(select(Model.id, Model.name, Model.problem_type).where(Model.id.in_(corrected)))
+    return {id_: (name, problem_type) for id_, name, problem_type in found}
+
+
+def versions_alike(models: dict[int, tuple[str, str]], model_id: int) -> Collection[int]:
+    """The versions, by id, that answer the question of one of them: those of its name and its kind."""
+    return [id_ for id_, question in models.items() if question == models[model_id]]
