@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from db.annotators import agreed
 from db.corrections import CorrectionFilter, narrowed
 from db.tables import Correction, Model
+
+_COLUMNS: list[Any] = [Correction.review_id, Correction.annotator, Correction.label, Model.problem_type]
 
 
 def right_labels(connection: Connection, wanted: CorrectionFilter) -> dict[int, str | None]:
@@ -16,7 +19,7 @@ def right_labels(connection: Connection, wanted: CorrectionFilter) -> dict[int, 
     Of an annotator who looked at the answers of several versions the latest word counts.
     """
     statement = (
-        select(Correction.review_id, Correction.annotator, Correction.label, Model.problem_type)
+        select(*_COLUMNS)
         .join(Model, Model.id == Correction.model_id)
         .order_by(Correction.review_id, Correction.corrected_at, Correction.model_id)
     )
