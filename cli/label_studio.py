@@ -38,7 +38,7 @@ def model_to_correct(connection: Connection, job_id: int | None, reference: str 
     return models[0]
 
 
-def write_tasks(results: Iterable[Result], model: RegisteredModel, file: TextIO) -> None:
+def write_tasks(results: Iterable[Result], file: TextIO, model: RegisteredModel) -> None:
     """Write a JSON list with a task for each result, which are all of that version."""
     file.write("[")
     for number, one in enumerate(results):
