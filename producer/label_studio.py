@@ -72,6 +72,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise SourceError(f"{path} is not JSON: {error}; {_JSON_FORMS}") from error
     if not isinstance(tasks, list) or not all(isinstance(one, dict) for one in tasks):
         raise SourceError(f"{path} is JSON, but no list of objects; {_JSON_FORMS}")
+    if not tasks:
+        raise SourceError(f"{path} is an empty list; there is nothing to import")
     return tasks
 
 
