@@ -1,7 +1,7 @@
 """How often a model was right, by what people said of its answers, and how that changes with time."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import fmean
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 from db.agreement import learned_texts
 from db.checkpoint import REGRESSION
 from db.corrections import CorrectionFilter
-from db.registry import get_model
-from db.right_labels import corrected_models, right_labels, versions_alike
+from db.registry import RegisteredModel, get_model
+from db.right_labels import corrected_questions, right_labels
 from db.tables import Correction, Review
 
 
@@ -60,40 +60,41 @@ def accuracy(
     A review counts once a version, in the week in which somebody last looked at it: what was said then stays, whatever
     is scored or pruned later. Versions without a correction have none.
     """
-    corrected = corrected_models(connection)
-    wanted = corrected.keys() if model_ids is None else corrected.keys() & set(model_ids)
-    found = [one for id_ in wanted for one in _of_version(connection, id_, versions_alike(corrected, id_), by_week)]
-    return [one for _, one in sorted(found, key=lambda pair: (*pair[0], pair[1].week or date.min))]
+    found = []
+    for versions in corrected_questions(connection).values():
+        wanted = [id_ for id_ in versions if model_ids is None or id_ in model_ids]
+        right = right_labels(connection, CorrectionFilter(model_ids=versions)) if wanted else {}
+        models = [get_model(connection, id_) for id_ in wanted]
+        found += [(model, one) for model in models for one in _of_version(connection, model, right, by_week)]
+    found.sort(key=lambda pair: (pair[0].name, pair[0].version, pair[1].week or date.min))
+    return [one for _, one in found]
 
 
 def _of_version(
-    connection: Connection, model_id: int, alike: Collection[int], by_week: bool
-) -> Iterator[tuple[tuple[str, int], Accuracy]]:
-    model = get_model(connection, model_id)
-    right = right_labels(connection, CorrectionFilter(model_ids=alike))
-    learned = _learned(connection, model_id)
+    connection: Connection, model: RegisteredModel, right: Mapping[int, str | None], by_week: bool
+) -> Iterator[Accuracy]:
+    learned = _learned(connection, model.id)
     weeks: dict[date | None, list[_Answer]] = defaultdict(list)
-    for answer in _answers(connection, model_id):
+    for answer in _answers(connection, model.id):
         weeks[_monday(answer.looked_at) if by_week else None].append(answer)
     for week, answers in weeks.items():
-        measured = _measured(model.reference, week, answers, right, learned, model.problem_type == REGRESSION)
-        yield (model.name, model.version), measured
+        yield _measured(model, week, answers, right, learned)
 
 
 def _measured(
-    model: str,
+    model: RegisteredModel,
     week: date | None,
-    answers: list[_Answer],
-    right: dict[int, str | None],
-    learned: set[int],
-    is_regression: bool,
+    answers: Sequence[_Answer],
+    right: Mapping[int, str | None],
+    learned: Collection[int],
 ) -> Accuracy:
+    is_regression = model.problem_type == REGRESSION
     fresh = [one for one in answers if one.review_id not in learned]
     told = [(one.said, right[one.review_id]) for one in fresh]
     pairs = [(said, label) for said, label in told if said is not None and label is not None]
     errors = [abs(float(said) - float(label)) for said, label in pairs] if is_regression else []
     return Accuracy(
-        model,
+        model.reference,
         week,
         reviews=len(pairs),
         right=None if is_regression or not pairs else sum(said == label for said, label in pairs),

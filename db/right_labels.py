@@ -1,7 +1,6 @@
 """What is right of each review, by all of its annotators."""
 
 from collections import defaultdict
-from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -31,13 +30,13 @@ def right_labels(connection: Connection, wanted: CorrectionFilter) -> dict[int, 
     return {review_id: agreed(list(said.values()), kinds[review_id]) for review_id, said in words.items()}
 
 
-def corrected_models(connection: Connection) -> dict[int, tuple[str, str]]:
-    """Name and problem type of every version whose answers were corrected, by its id."""
+def corrected_questions(connection: Connection) -> dict[tuple[str, str], list[int]]:
+    """The versions whose answers were corrected, by id, of each question: those of one name and one problem type."""
     corrected = select(Correction.model_id).distinct()
-    found = connection.execute(select(Model.id, Model.name, Model.problem_type).where(Model.id.in_(corrected)))
-    return {id_: (name, problem_type) for id_, name, problem_type in found}
-
-
-def versions_alike(models: dict[int, tuple[str, str]], model_id: int) -> Collection[int]:
-    """The versions, by id, that answer the question of one of them: those of its name and its kind."""
-    return [id_ for id_, question in models.items() if question == models[model_id]]
+    found = connection.execute(
+        select(Model.id, Model.name, Model.problem_type).where(Model.id.in_(corrected)).order_by(Model.id)
+    )
+    questions: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for id_, name, problem_type in found:
+        questions[name, problem_type].append(id_)
+    return questions

@@ -12,7 +12,7 @@ from db.corrections import CorrectionFilter
 from db.database import Database
 from db.dialect import is_one_of
 from db.registry import get_model, versions_meant
-from db.right_labels import corrected_models, right_labels
+from db.right_labels import corrected_questions, right_labels
 from db.scored import has_pairs
 from db.tables import Review
 from producer.errors import SourceError
@@ -134,22 +134,23 @@ def _moment(text: str) -> datetime:
 
 def _model_ids(connection: Connection, reference: str | None) -> list[int]:
     """The versions whose corrections are wanted: of one question, or it would not be known what a label means."""
-    corrected = corrected_models(connection)
+    questions = corrected_questions(connection)
     if reference is not None:
-        meant = [one.id for one in versions_meant(connection, reference)]
-        ids = [id_ for id_ in meant if id_ in corrected]
-    else:
-        ids = sorted(corrected)
-    questions = sorted({corrected[id_] for id_ in ids})
+        meant = {one.id for one in versions_meant(connection, reference)}
+        questions = {
+            question: ids for question, all_ids in questions.items() if (ids := [*meant.intersection(all_ids)])
+        }
     if not questions:
         what = f"of {reference}" if reference else "yet"
         raise SourceError(f"there are no corrections {what}; {_import_some()}")
     if len(questions) > 1:
-        names = ", ".join(f"labels:{name}" for name in dict.fromkeys(name for name, _ in questions))
-        if len({name for name, _ in questions}) == 1:
-            raise SourceError(f"the versions of {questions[0][0]} are of several kinds; name one, as in {names}@1")
-        raise SourceError(f"there are corrections of several models; name one: {names}")
-    return ids
+        names = sorted({name for name, _ in questions})
+        if len(names) == 1:
+            raise SourceError(f"the versions of {names[0]} are of several kinds; name one, as in labels:{names[0]}@1")
+        raise SourceError(
+            f"there are corrections of several models; name one: {', '.join(map('labels:{}'.format, names))}"
+        )
+    return sorted(next(iter(questions.values())))
 
 
 def _import_some() -> str:

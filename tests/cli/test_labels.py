@@ -1,6 +1,7 @@
 """`reviewmill labels`, and results as Label Studio takes them."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -8,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import text
 
 from db.checkpoint import CheckpointFacts
 from db.registry import register_model
@@ -176,3 +178,13 @@ def test_nothing_yet_is_said(run: Run) -> None:
         assert printed(result) == ""
         assert "No corrections match" in result.stderr
         assert document(run("labels", command, "--json")) == []
+
+
+def test_the_query_of_the_page_tells_the_same(run: Run, tmp_path: Path) -> None:
+    rows = ["r0,positive,2026-11-17T12:00Z", "r1,positive,2026-11-18T12:00Z", "r2,positive,2026-11-24T12:00Z"]
+    (tmp_path / "c.csv").write_text("\n".join(["id,label,corrected_at", *rows]) + "\n")
+    printed(run("labels", "import", "c.csv", "--model", "sentiment", "--source", "sentiment.csv"))
+    page = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text()
+    (query,) = re.findall(r"(?m)^    (SELECT .+\n    FROM .+)$", page)
+    with open_database().read() as connection:
+        assert [tuple(row) for row in connection.execute(text(query))] == [("2026-46", 2, 0.5), ("2026-47", 1, 1.0)]

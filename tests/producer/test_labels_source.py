@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from db.checkpoint import CheckpointFacts
 from db.corrections import NewCorrection, store_corrections
 from db.database import Database
 from db.errors import UnknownModel
-from db.registry import RegisteredModel
+from db.registry import RegisteredModel, register_model
 from producer.enqueue import Doorway, TrainingPlan
 from producer.errors import ColumnError, OptionError, SourceError
 from producer.settings import ProducerSettings
@@ -153,3 +154,15 @@ def test_they_are_read_beside_a_file_with_its_names(database: Database, correct:
     assert job.params["data"]["labels"] == {"negative": {"train": 4}, "positive": {"train": 4}}
     assert job.params["labels"] == ["negative", "positive"]
     assert (job.params["text_column"], job.params["label_column"]) == ("body", "mood")
+
+
+def test_versions_of_several_kinds_are_not_mixed(database: Database, correct: Correct) -> None:
+    first = correct("sentiment", (0, "ada", "positive"))
+    with database.write() as connection:
+        facts = CheckpointFacts("bert", ("negative", "positive"), "multi_label_classification", 512, "e" * 64)
+        second = register_model(connection, "sentiment", Path("/models/other"), facts, kind="directory")
+        _, ids = score(connection, first)
+        store_corrections(connection, [NewCorrection(ids[0], second.id, "ada", "negative|positive", MONDAY)])
+    with pytest.raises(SourceError, match="of several kinds; name one, as in labels:sentiment@1"):
+        opened(database, "labels:sentiment")
+    assert labels(database, "labels:sentiment@2") == {"r0": "negative|positive"}
