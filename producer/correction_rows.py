@@ -57,7 +57,7 @@ class CorrectionReader:
         model = self.find_model(values.get(MODEL))
         return ReadCorrection(
             record.row,
-            _word(values.get(SOURCE)) or self.source,
+            _word(values.get(SOURCE), SOURCE) or self.source,
             external_id,
             _review_id(values.get(REVIEW_ID)) if self.id == EXTERNAL_ID else None,
             model,
@@ -94,18 +94,18 @@ def _review_id(value: object) -> int | None:
 
 
 def _annotator(value: object) -> str | None:
-    name = _word(value)
+    name = _word(value, ANNOTATOR)
     if name is not None and len(name) > MAX_ANNOTATOR_CHARS:
         raise RejectedValue(f"the annotator has {len(name):,} characters; at most {MAX_ANNOTATOR_CHARS} are kept")
     return name
 
 
-def _word(value: object) -> str | None:
+def _word(value: object, what: str) -> str | None:
     if is_blank(value):
         return None
     if not isinstance(value, str | int):
-        raise RejectedValue(f"the source or annotator is {kind_of(value)}, not text")
-    return storable(str(value), "source or annotator")
+        raise RejectedValue(f"the {what} is {kind_of(value)}, not text")
+    return storable(str(value), what)
 
 
 def _time(value: object) -> datetime | None:

@@ -263,6 +263,18 @@ def test_files_that_cannot_be_read_as_a_whole(
     assert kept(database) == {}
 
 
+def test_values_of_the_wrong_kind_are_told_of(bring: Bring) -> None:
+    good = {"id": "r0", "label": "positive", "model": "sentiment", "source": "sentiment.csv"}
+    wrong = [{"annotator": ["ada"]}, {"source": 1.5}, {"annotator": "x" * 256}, {"label": ["positive", "negative"]}]
+    imported = bring("rows.jsonl", "\n".join(json.dumps(good | one) for one in wrong))
+    assert [one.reason for one in imported.refused] == [
+        "the annotator is a list, not text",
+        "the source is a number, not text",
+        "the annotator has 256 characters; at most 255 are kept",
+        "the label is a list; it must be text, a whole number, true or false",
+    ]
+
+
 def test_a_file_that_is_not_there(database: Database, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="can not be read: No such file"):
         import_corrections(database, CorrectionsRequest(file=str(tmp_path / "no.json"), model="sentiment"))
