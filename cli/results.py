@@ -1,6 +1,6 @@
 """`reviewmill results`: ask for predictions, in pages or all, for counts of them, or for what failed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from cli.answer import Answer
 from cli.export_bar import watched
 from cli.failed_rows import write_failures
 from cli.formats import FORMATS, Column, destination, format_of
+from cli.label_studio import model_to_correct, write_tasks
 from cli.result_columns import columns_of, shown
 from cli.result_counts import write_count, write_groups
 from cli.result_options import check_together, failure_filter, result_filter, result_options
@@ -21,17 +22,27 @@ from db.export import count_cheaply, labels_of_one_model, read_in_bulk
 from db.failures import FailuresPage, count_failures
 from db.result_filters import ResultFilter
 from db.result_groups import find_groups, read_groups
-from db.results import count_results, cursor_after_row, result_statement
+from db.results import count_results, cursor_after_row, find_results, result_statement
 from db.schema import open_database
 
 Rows = Iterator[Sequence[Any]]
+_Write = Callable[[Connection, dict[str, Any], Answer], int]
 #: A table is for eyes; the other formats give everything unless told otherwise.
 _TABLE_ROWS = 20
+#: Tasks for people to correct, of one version.
+_LABEL_STUDIO = "label-studio"
+#: What tasks are not made of, and why.
+_NO_TASKS = {
+    "failures": "a row without a result has no answer to correct",
+    "group_by": "people correct reviews, not groups",
+    "count": "it is one document",
+    "disagree": "a project is about one version",
+}
 
 
 @click.command("results")
 @result_options
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="Default: as FILE ends, else a table.")
+@click.option("--format", "format_", type=click.Choice([*FORMATS, _LABEL_STUDIO]), help="Default: as FILE ends, else a table.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--raw-csv", is_flag=True, help="Leave csv cells that a spreadsheet would run as formulas as they are.")
 @click.option(
@@ -42,7 +53,7 @@ _TABLE_ROWS = 20
     help="Write there, whole or not at all; .csv, .json, .jsonl, .ndjson, .parquet and .txt tell the format.",
 )
 def command(format_: str | None, as_json: bool, raw_csv: bool, output: Path | None, **given: Any) -> None:
-    """Print predictions, with every label's probability, as a table, json, jsonl, csv or parquet.
+    """Print predictions, with every label's probability, as a table, json, jsonl, csv, parquet or Label Studio's tasks.
 
     Options that narrow all hold at once.
     """
@@ -52,15 +63,32 @@ def command(format_: str | None, as_json: bool, raw_csv: bool, output: Path | No
         raise click.UsageError(f"--raw-csv is about csv, and this is {format_}")
     if given["limit"] is None and format_ == "table" and not given["group_by"]:
         given["limit"] = _TABLE_ROWS
-    write, name = _failures, "failure"
-    if not given["failures"]:
-        write, name = (_groups, "group") if given["group_by"] else (_results, "prediction")
+    write, name = _asked(format_, given)
     # The file is opened first: a query may take minutes, and nobody wants to hear then that it was for nothing.
     with open_database().read() as connection, destination(format_, output) as file:
         answer = Answer(format_, file, output, raw_csv)
         count = write(connection, given, answer)
     if not given["count"]:
         answer.tell(count, name)
+
+
+def _asked(format_: str, given: dict[str, Any]) -> tuple[_Write, str]:
+    """Who answers, and what the answer is made of."""
+    if format_ == _LABEL_STUDIO:
+        for option, why in _NO_TASKS.items():
+            if given[option]:
+                raise click.UsageError(f"--{option.replace('_', '-')} does not go with --format {format_}: {why}")
+        return _tasks, "task"
+    if given["failures"]:
+        return _failures, "failure"
+    return (_groups, "group") if given["group_by"] else (_results, "prediction")
+
+
+def _tasks(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
+    model = model_to_correct(connection, given["job"], given["model"])
+    about = {} if given["job"] else {"model": model.reference}
+    wanted = replace(result_filter(connection, {**given, **about}), limit=given["limit"])
+    return write_tasks(find_results(connection, wanted), answer.file, model)
 
 
 def _failures(connection: Connection, given: dict[str, Any], answer: Answer) -> int:

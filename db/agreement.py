@@ -2,20 +2,18 @@
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.orm import aliased
 
+from db.answers import labels_at_one_half
 from db.checkpoint import MULTI_LABEL
 from db.comparison import Answers
 from db.dialect import review_ids_of_job, sought_by_other_means
 from db.errors import NotComparable
-from db.labels import join_labels
 from db.registry import RegisteredModel
 from db.tables import Chunk, Example, Job, Model, Prediction, Review
-
-#: The probability from which a label of a multi-label model is said to fit.
-_HALF = 0.5
 
 
 def check_comparable(first: RegisteredModel, second: RegisteredModel) -> None:
@@ -49,7 +47,7 @@ def answers_of_both(
 
     A multi-label model says every label that it gives at least one half, joined as in `examples`.
     """
-    answer = _labels_at_one_half if first_model.problem_type == MULTI_LABEL else _top_label
+    answer = _fitting_labels if first_model.problem_type == MULTI_LABEL else _top_label
     first, second = aliased(Prediction), aliased(Prediction)
     found = connection.execute(
         select(first.review_id, first.label, first.probabilities, second.label, second.probabilities)
@@ -91,14 +89,19 @@ def trained_on(connection: Connection, job_id: int, model_ids: Sequence[int]) ->
 
     How it does on those tells nothing.
     """
-    learned = (
+    learned = learned_texts(connection, model_ids)
+    mine = Review.id.in_(review_ids_of_job(connection, job_id))
+    return set(connection.scalars(select(Review.id).where(mine, Review.text_hash.in_(learned))))
+
+
+def learned_texts(connection: Connection, model_ids: Sequence[int]) -> Select[Any]:
+    """The hashes of the texts that a model, or one it started or learned from, was trained on."""
+    return (
         select(Review.text_hash)
         .join(Example, Example.review_id == Review.id)
         .join(Job, Job.id == Example.job_id)
         .where(Job.kind == "finetune", Job.model_id.in_(_lineage(connection, model_ids)), Example.split == "train")
     )
-    mine = Review.id.in_(review_ids_of_job(connection, job_id))
-    return set(connection.scalars(select(Review.id).where(mine, Review.text_hash.in_(learned))))
 
 
 def _lineage(connection: Connection, model_ids: Sequence[int]) -> set[int]:
@@ -116,8 +119,8 @@ def _top_label(label: str, _probabilities: Mapping[str, float]) -> str:
     return label
 
 
-def _labels_at_one_half(_label: str, probabilities: Mapping[str, float]) -> str:
-    return join_labels(name for name, value in probabilities.items() if value >= _HALF)
+def _fitting_labels(_label: str, probabilities: Mapping[str, float]) -> str:
+    return labels_at_one_half(probabilities)
 
 
 def computing_s(connection: Connection, job_id: int) -> float:

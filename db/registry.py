@@ -112,6 +112,12 @@ def versions_of(connection: Connection, name: str) -> list[RegisteredModel]:
     return [RegisteredModel(*row) for row in found]
 
 
+def versions_meant(connection: Connection, reference: str) -> list[RegisteredModel]:
+    """All versions of a NAME, oldest first, or the one of NAME@VERSION or NAME@ALIAS. Raises UnknownModel."""
+    found = find_model(connection, reference)
+    return [found] if "@" in reference else versions_of(connection, found.name)
+
+
 def get_model(connection: Connection, model_id: int) -> RegisteredModel:
     """The model with that id."""
     row = connection.execute(select(*_COLUMNS).where(Model.id == model_id)).first()

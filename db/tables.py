@@ -23,6 +23,8 @@ PRECISIONS = ("auto", "int8", "bfloat16", "float32")
 TRUNCATE, HEAD_TAIL, WINDOW = "truncate", "head-tail", "window"
 READINGS = (TRUNCATE, HEAD_TAIL, WINDOW)
 WHOLE = "whole"
+#: The longest name of whoever labels reviews, in characters.
+MAX_ANNOTATOR_CHARS = 255
 
 
 class Base(DeclarativeBase):
@@ -255,7 +257,7 @@ class Failure(Base):
     """A row or review that could not be scored, and why. `row` is the line of the source."""
 
     __tablename__ = "failures"
-    __table_args__ = (Index(None, "job_id"),)
+    __table_args__ = (Index(None, "job_id"), Index(None, "review_id"))
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
@@ -314,6 +316,24 @@ class Example(Base):
     review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id"), primary_key=True)
     label: Mapped[str | None] = mapped_column(String(MAX_LABEL_CHARS))
     split: Mapped[str] = mapped_column(String(16))  # train, validation or test
+
+
+class Correction(Base):
+    """What a person says is right of a review, having seen what a model version says of it.
+
+    There is one a review, version and annotator: the latest. `label` stands as that of an Example does, and so does
+    `predicted`, what the version said; null where it said nothing.
+    """
+
+    __tablename__ = "corrections"
+    __table_args__ = (Index(None, "model_id", "corrected_at"),)
+
+    review_id: Mapped[int] = mapped_column(Id, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(Id, ForeignKey("models.id"), primary_key=True)
+    annotator: Mapped[str] = mapped_column(String(MAX_ANNOTATOR_CHARS), primary_key=True)
+    label: Mapped[str] = mapped_column(String(MAX_LABEL_CHARS))
+    predicted: Mapped[str | None] = mapped_column(String(MAX_LABEL_CHARS))
+    corrected_at: Mapped[datetime]
 
 
 class TrainingMetric(Base):

@@ -130,7 +130,7 @@ class Client:
             max_failures=_failure_limit(max_failures),
             notify=notify,
         )
-        return self._score(*find_reviews(asked, _log), options)
+        return self._score(*find_reviews(asked, _log, self._session.database), options)
 
     def score_texts(
         self,

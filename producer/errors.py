@@ -106,6 +106,10 @@ class OptionError(ProducerError):
     """The options of a fine-tuning do not go together, or do not fit its labels."""
 
 
+class CorrectionError(ProducerError):
+    """A file of corrections cannot be brought back as a whole."""
+
+
 class NotifyError(ProducerError):
     """Nobody can be told of a job's end there, or nothing signs what is told."""
 

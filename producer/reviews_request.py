@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from db.database import Database
 from producer.guess import guess_label, guess_text, likely_id
 from producer.rows import Columns, check_columns
 from producer.sources import Source, open_source
@@ -30,12 +31,12 @@ class ReviewsRequest:
     delimiter: str | None = None
 
 
-def find_reviews(asked: ReviewsRequest, tell: Tell) -> tuple[Source, Columns]:
+def find_reviews(asked: ReviewsRequest, tell: Tell, database: Database | None = None) -> tuple[Source, Columns]:
     """The source, which can be read, and its columns, which are there.
 
     Raises SourceError, SourceNameError, ColumnError, and GuessError where the text's column is not named nor obvious.
     """
-    source = open_told(*asked.sources, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell)
+    source = open_told(*asked.sources, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell, database=database)
     keep = _each(source, asked.keep)
     text = find_text(source, asked.text, (asked.id, asked.pair, *keep), tell)
     columns = Columns(text=text, id=asked.id, pair=asked.pair, keep=keep)
@@ -45,9 +46,11 @@ def find_reviews(asked: ReviewsRequest, tell: Tell) -> tuple[Source, Columns]:
     return source if asked.name is None else NamedSource(source, asked.name), columns
 
 
-def open_told(*specs: str, encoding: str | None, delimiter: str | None, tell: Tell) -> Source:
+def open_told(
+    *specs: str, encoding: str | None, delimiter: str | None, tell: Tell, database: Database | None = None
+) -> Source:
     """The source that the specs name, with a word on what was guessed about its texts. Raises SourceError."""
-    source = open_source(*specs, encoding=encoding, delimiter=delimiter)
+    source = open_source(*specs, encoding=encoding, delimiter=delimiter, database=database)
     for notice in source.notices:
         tell(notice)
     return source

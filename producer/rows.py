@@ -132,7 +132,7 @@ def _checked(record: Record, columns: Columns, read_label: _ReadLabel | None, ma
     external_id = None
     try:
         if columns.id is not None:
-            external_id = _id(values.get(columns.id))
+            external_id = checked_id(values.get(columns.id))
         text = _text(values.get(columns.text), "text", max_chars)
         pair = None if columns.pair is None else _text(values.get(columns.pair), "pair", max_chars)
         label = None if read_label is None else read_label(values)
@@ -159,7 +159,8 @@ def _text(value: object, what: str, max_chars: int) -> str:
     return storable(value, what)
 
 
-def _id(value: object) -> str:
+def checked_id(value: object) -> str:
+    """The id of a record, as text. Raises RejectedValue for what is none, or cannot be kept."""
     if is_blank(value):
         raise RejectedValue("no id")
     if not isinstance(value, (str, int, UUID)) or isinstance(value, bool):

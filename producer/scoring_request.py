@@ -64,5 +64,5 @@ class Scoring:
 
 def find_scoring(database: Database, reviews: ReviewsRequest, options: ScoringOptions, tell: Tell) -> Scoring:
     """Look for all that is named. Raises as `find_reviews` does, and ModelError, UnknownModel and CheckpointError."""
-    source, columns = find_reviews(reviews, tell)
+    source, columns = find_reviews(reviews, tell, database)
     return Scoring(source, columns, find_or_add_model(database, options.model), options)

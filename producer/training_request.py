@@ -20,6 +20,8 @@ from producer.failure_limit import FailureLimit
 from producer.names import check_name
 from producer.reviews_request import Tell, find_label, find_text, open_told
 from producer.rows import Columns, check_columns
+from producer.sources import PartsSource, Source
+from producer.sources.labels import LabelsSource
 from producer.training_options import METRICS, check_numbers
 from producer.training_set import TrainingSources
 
@@ -90,8 +92,11 @@ class Training:
 def find_training(database: Database, asked: TrainingRequest, tell: Tell) -> Training:
     """Look for all that is named. Raises OptionError, SourceError, ColumnError, GuessError, ModelError and others."""
     check_name("model", asked.plan.name)
-    problem_type, plan = _problem_type(asked), _plan(asked)
-    sources = _open(asked, tell)
+    plan = _plan(asked)
+    _problem_type(asked)
+    sources = _open(database, asked, tell)
+    asked = as_people_labelled(asked, sources.train, tell)
+    problem_type = _problem_type(asked)
     columns = _columns(sources, asked, problem_type, tell)
     distillation = _distillation(database, asked)
     base = asked.base
@@ -99,6 +104,31 @@ def find_training(database: Database, asked: TrainingRequest, tell: Tell) -> Tra
         columns = taught_columns(columns, distillation.teacher)
         base = base or distillation.teacher.reference
     return Training(sources, columns, find_base(database, base or DEFAULT_BASE), plan, distillation, asked)
+
+
+def as_people_labelled(asked: TrainingRequest, source: Source, tell: Tell) -> TrainingRequest:
+    """The request with what a source of people's labels tells by itself, where nothing else was said."""
+    told = _of_people(source)
+    if told is None:
+        return asked
+    is_said = asked.multi_label or asked.regression
+    several = not is_said and told.problem_type == MULTI_LABEL
+    number = not is_said and told.problem_type == REGRESSION
+    if several or number:
+        tell(f"{told.name} holds such labels, so this is {'--multi-label' if several else '--regression'}")
+    return replace(
+        asked,
+        text=asked.text or told.text,
+        pair=asked.pair or told.pair,
+        labels=asked.labels or (() if asked.teacher else (told.label,)),
+        multi_label=asked.multi_label or several,
+        regression=asked.regression or number,
+    )
+
+
+def _of_people(source: Source) -> LabelsSource | None:
+    sources = [part.source for part in source.parts] if isinstance(source, PartsSource) else [source]
+    return next((one for one in sources if isinstance(one, LabelsSource)), None)
 
 
 def _problem_type(asked: TrainingRequest) -> str:
@@ -148,10 +178,10 @@ def _share(split: str, source: str | None, share: float | None) -> float:
     return 0.0
 
 
-def _open(asked: TrainingRequest, tell: Tell) -> TrainingSources:
+def _open(database: Database, asked: TrainingRequest, tell: Tell) -> TrainingSources:
     beside = {split: [name] for split in ("validation", "test") if (name := getattr(asked, split)) is not None}
     opened = {
-        split: open_told(*names, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell)
+        split: open_told(*names, encoding=asked.encoding, delimiter=asked.delimiter, tell=tell, database=database)
         for split, names in {"train": asked.sources, **beside}.items()
     }
     return TrainingSources(**opened)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Source, Unreadable
@@ -12,10 +13,16 @@ from producer.sources.parts import Part, PartsSource, joined_name
 from producer.sources.places import STANDARD_INPUT, LocalFile, Place, printable, standard_input
 from producer.sources.text_file import TextForm
 
+if TYPE_CHECKING:
+    # Reading a file loads no database.
+    from db.database import Database
+
 __all__ = ["Part", "PartsSource", "Record", "Source", "Unreadable", "open_source"]
 
 
-def open_source(*specs: str, encoding: str | None = None, delimiter: str | None = None) -> Source:
+def open_source(
+    *specs: str, encoding: str | None = None, delimiter: str | None = None, database: "Database | None" = None
+) -> Source:
     """Return the source that `specs` name: files, directories, globs, URLs, standard input, datasets and tables.
 
     What a file is tells its extension, in any case; FORMS lists all there is. Several are read one after the other as
@@ -24,24 +31,27 @@ def open_source(*specs: str, encoding: str | None = None, delimiter: str | None 
 
     `encoding` and `delimiter` say how texts are read, instead of finding out; what was found out is in the source's
     `notices`. Cheap faults show here rather than in the middle of a job: this looks at the first bytes of every file
-    and at the headers. Raises SourceError when the source can not be read, saying what is allowed.
+    and at the headers. What people have labelled is read from the `database`, without one from that of the settings.
+    Raises SourceError when the source can not be read, saying what is allowed.
 
     A file whose name looks like a scheme is reached as `./demo:reviews.csv`.
     """
     form = TextForm(encoding, delimiter)
     if not specs:
         raise SourceError(f"no source is named; {FORMS}")
-    sources = [_open(spec, form) for spec in specs]
+    sources = [_open(spec, form, database) for spec in specs]
     if len(sources) == 1:
         return sources[0]
     name = joined_name([source.name for source in sources])
     return PartsSource(name, [part for source in sources for part in _parts_of(source)])
 
 
-def _open(spec: str, form: TextForm) -> Source:
+def _open(spec: str, form: TextForm, database: "Database | None") -> Source:
     if spec == STANDARD_INPUT:
         return open_file(standard_input(), form)
     scheme, colon, rest = spec.partition(":")
+    if scheme == LABELS and colon and not rest.startswith("//"):
+        return _open_labels(rest, database)
     if colon and scheme in SCHEMES and not rest.startswith("//"):
         return SCHEMES[scheme](rest)
     if "://" in spec:
@@ -82,7 +92,16 @@ def _open_sql(rest: str) -> Source:
     return SqlSource(rest)
 
 
-#: Sources that are not files, by what stands before the first colon; each gets what stands after it.
+def _open_labels(rest: str, database: "Database | None") -> Source:
+    from db.schema import open_database
+    from producer.sources.labels import LabelsSource
+
+    return LabelsSource(rest, database or open_database())
+
+
+#: Before the colon of the one source that is in our own database.
+LABELS = "labels"
+#: Other sources that are not files, by what stands before the first colon; each gets what stands after it.
 SCHEMES: dict[str, Callable[[str], Source]] = {
     "demo": DemoSource,
     "hf": _open_dataset,

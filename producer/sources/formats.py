@@ -44,7 +44,8 @@ FORMATS: dict[str, _Reader] = {
 #: What a source may be, for messages.
 FORMS = (
     f"a source is a {', '.join(FORMATS)} file or URL, each also compressed ({', '.join(COMPRESSIONS)}), a directory or "
-    f"glob of them, - for standard input, hf:NAME[:SPLIT], sql:URL?table=TABLE or ?query=QUERY, or {DEMO_FORMS}"
+    f"glob of them, - for standard input, hf:NAME[:SPLIT], sql:URL?table=TABLE or ?query=QUERY, "
+    f"labels:[MODEL] for what people labelled, or {DEMO_FORMS}"
 )
 
 

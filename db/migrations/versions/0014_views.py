@@ -6,7 +6,7 @@ before, and make it again afterwards.
 
 from alembic import op
 
-revision = "0015"
+revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
@@ -60,10 +60,13 @@ def upgrade() -> None:
         op.execute(_EXTENT.format(column=column, which=which, **spelled))
     op.create_index("ix_chunks_job_id_last_id_first_id", "chunks", ["job_id", "last_id", "first_id"])
     op.execute(_COUNTED.format(**spelled))
+    # Whoever deletes a review has the database look for what refers to it.
+    op.create_index("ix_failures_review_id", "failures", ["review_id"])
 
 
 def downgrade() -> None:
     """Take all of it away again."""
+    op.drop_index("ix_failures_review_id", "failures")
     op.drop_index("ix_chunks_job_id_last_id_first_id", "chunks")
     op.drop_column("chunks", "last_id")
     op.drop_column("chunks", "first_id")
