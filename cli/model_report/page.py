@@ -5,11 +5,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from cli.model_report.charts import draw_curves, draw_reliability
 from cli.model_report.gather import ModelFacts
 from cli.output import local_time, share
+from cli.pages.template import render
 
 #: Each score that an evaluation may have: what a person calls it, and whether it is a share.
 _SCORES = {
@@ -40,19 +39,14 @@ _SHOWN_CONFUSIONS = 20
 
 def make_page(facts: ModelFacts) -> str:
     """The report as HTML, whole in one document."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"share": share, "words": _words}
     evaluation = facts.evaluation or {}
-    return environment.get_template("page.html").render(
+    return render(
+        Path(__file__).parent,
+        "page.html",
+        title=facts.model.reference,
         model=facts.model,
         created=local_time(facts.model.created_at),
-        card=_card(facts),
+        facts=_card(facts),
         scores=_scores(facts.model.metrics, evaluation),
         evaluation=evaluation,
         examples=facts.model.metrics.get(f"{evaluation.get('split')}_examples"),
@@ -63,6 +57,7 @@ def make_page(facts: ModelFacts) -> str:
         temperature=facts.model.metrics.get("temperature"),
         curves=draw_curves(facts.curve),
         mistakes=facts.mistakes,
+        words=_words,
     )
 
 
