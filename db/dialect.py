@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import custom_op
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from db.tables import Base, Chunk
 
@@ -89,6 +90,23 @@ def json_text(connection: Connection, column: InstrumentedAttribute[Any], name: 
     is_word = each.c.type.in_(("true", "false"))
     text = case((is_word, each.c.type), else_=cast(each.c.value, String))
     return select(text).where(each.c.key == name).scalar_subquery()
+
+
+def json_numbers(
+    connection: Connection, column: InstrumentedAttribute[Any]
+) -> tuple[TableValuedAlias, ColumnElement[str], ColumnElement[float]]:
+    """A column of JSON objects with numbers, unfolded: what to join, each name, and each number."""
+    if connection.dialect.name == "postgresql":
+        each = func.jsonb_each_text(column).table_valued("key", "value").render_derived()
+    else:
+        each = func.json_each(column).table_valued("key", "value")
+    return each, each.c.key, cast(each.c.value, Float)
+
+
+def whole(connection: Connection, number: ColumnElement[Any]) -> ColumnElement[int]:
+    """A number that is not negative, without its fraction."""
+    # SQLite may be built without floor(), and cuts where PostgreSQL would round.
+    return cast(number if connection.dialect.name == "sqlite" else func.floor(number), BigInteger)
 
 
 def is_number(text: str) -> bool:

@@ -49,7 +49,12 @@ def kept_columns(connection: Connection) -> list[str]:
 
 def check_kept(connection: Connection, conditions: Iterable[Condition]) -> None:
     """Raise UnknownColumn for a condition on a column that no job keeps."""
-    wanted = {condition.column for condition in conditions}
+    check_columns(connection, [condition.column for condition in conditions])
+
+
+def check_columns(connection: Connection, columns: Iterable[str]) -> None:
+    """Raise UnknownColumn for a column that no job keeps."""
+    wanted = set(columns)
     known = kept_columns(connection) if wanted else []
     for column in sorted(wanted.difference(known)):
         kept = ", ".join(map(repr, known)) if known else "none; keep some with `score SOURCE --keep COL`"

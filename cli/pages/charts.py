@@ -16,7 +16,7 @@ _TEXT = 13
 #: Colours that stay apart side by side, for people who see few colours too; the page says which they are.
 COLOURS = ("--first", "--second", "--third", "--fourth", "--fifth", "--rest")
 #: What XML cannot hold, and JSON can.
-_UNPRINTABLE = {code: " " for code in (*range(32), 0x7F, 0xFFFE, 0xFFFF)}
+_UNPRINTABLE = dict.fromkeys((*range(32), 0x7F, 0xFFFE, 0xFFFF), " ")
 
 _STYLE: dict[str, Any] = {
     "background": "transparent",
