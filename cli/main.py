@@ -19,6 +19,7 @@ COMMANDS = {
     "finetune": ("cli.finetune", "Fine-tune a classifier on labelled reviews."),
     "jobs": ("cli.jobs", "List, show, watch, cancel and retry jobs."),
     "results": ("cli.results", "Ask for predictions."),
+    "report": ("cli.report", "Write a page about results, to be read without a network."),
     "models": ("cli.models", "List, show, add, promote, compare and export models."),
     "schedule": ("cli.schedule", "Score or fine-tune by the clock: every night, every hour."),
     "up": ("cli.up", "Keep the embedded stack running, and the schedules."),

@@ -93,7 +93,7 @@ def predictions(connection: Connection, scope: ReportScope, *columns: Any) -> Se
 def answers(connection: Connection, scope: ReportScope, labels: Sequence[str] | None = None) -> Subquery:
     """What was said: the columns `review_id`, `label` and `value`, one row a review.
 
-    Of a model that gives several labels it is one row for each that it gives, or for each of the `labels`, given or not.
+    Of a model that gives several labels, one row for each that it gives, or for each of the `labels`, given or not.
     """
     if not scope.gives_several:
         columns = (Prediction.review_id, Prediction.label, Prediction.score.label("value"))

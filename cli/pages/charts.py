@@ -1,6 +1,6 @@
 """Charts as SVG that takes its colours from the page around it, is read aloud by its name, and holds no script."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, SubElement
 
@@ -10,11 +10,13 @@ from pygal.style import Style
 
 Chart = TypeVar("Chart", bound=pygal.graph.graph.Graph)
 
-#: In units of the drawing, which a phone shows at some two thirds of their size.
-WIDTH, HEIGHT = 480, 300
-_TEXT = 13
-#: Colours that stay apart side by side, for people who see few colours too; the page says which they are.
-COLOURS = ("--first", "--second", "--third", "--fourth", "--fifth", "--rest")
+#: In units of the drawing, which a phone shows at some three quarters of their size.
+WIDTH, HEIGHT = 400, 270
+_TEXT = 14
+#: Colours that stay apart side by side; the page says which they are.
+COLOURS = ("--first", "--second", "--third", "--fourth", "--fifth")
+#: That of all that has no colour of its own.
+REST_COLOUR = "--rest"
 #: What XML cannot hold, and JSON can.
 _UNPRINTABLE = dict.fromkeys((*range(32), 0x7F, 0xFFFE, 0xFFFF), " ")
 
@@ -39,7 +41,7 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def new_chart(kind: Callable[..., Chart], name: str, colours: tuple[str, ...] = COLOURS, **config: Any) -> Chart:
+def new_chart(kind: Callable[..., Chart], name: str, colours: Sequence[str] = COLOURS, **config: Any) -> Chart:
     """A chart in the page's style; `name` tells it from the page's other ones."""
     defaults = {
         "style": Style(colors=tuple(f"var({colour})" for colour in colours), **_STYLE),
