@@ -56,6 +56,7 @@ def new_chart(kind: Callable[..., Chart], name: str, colours: Sequence[str] = CO
         "legend_at_bottom": True,
         "legend_at_bottom_columns": 2,
         "legend_box_size": 10,
+        "truncate_label": -1,
         "disable_xml_declaration": True,
     }
     chart = kind(**(defaults | config))

@@ -9,6 +9,7 @@ from cli.output import share
 from cli.results_report.charts import draw_bars, draw_shares
 from cli.results_report.palette import Palette
 from cli.results_report.sections import Chart, Section, Table
+from db.dialect import is_number
 from db.report import Part, Totals, by_value, labels_by_value
 from db.report_scope import ReportScope
 
@@ -21,7 +22,7 @@ def breakdown_section(
     connection: Connection, scope: ReportScope, column: str, palette: Palette, totals: Totals, number: int
 ) -> Section:
     """The share of each label, or the mean number, for each of the most frequent values; the page's `number`th."""
-    parts = by_value(connection, scope, column, _MOST_VALUES)
+    parts = _in_order(by_value(connection, scope, column, _MOST_VALUES))
     rest = totals.reviews - sum(part.reviews for part in parts)
     note = f"The {_MOST_VALUES} most frequent values; {rest:,} reviews have others." if rest else ""
     title, name = f"By {column}", f"breakdown-{number}"
@@ -60,6 +61,13 @@ def _shares(
         for at, part in enumerate(parts)
     ]
     return chart, ("Value", "Reviews", *palette.names), rows
+
+
+def _in_order(parts: Sequence[Part]) -> Sequence[Part]:
+    """By number where every value is one, as of stars; else as they come, the most frequent first."""
+    if all(is_number(part.of or "") for part in parts):
+        return sorted(parts, key=lambda part: float(part.of or ""))
+    return parts
 
 
 def _counts(parts: Sequence[Part]) -> dict[str, float]:

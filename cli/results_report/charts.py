@@ -8,7 +8,7 @@ from markupsafe import Markup
 from cli.pages.charts import REST_COLOUR, draw, new_chart, printable
 
 #: Names beside bars and lines are cut to so many characters; the tables have them whole.
-_NAME_CHARS = 18
+_NAME_CHARS = 16
 #: In units of the drawing: a bar with the space around it, and the axis and legend below all bars.
 _ROW, _BELOW = 30, 54
 #: Above so many points their dots run together.
@@ -18,23 +18,19 @@ _NAMES_BELOW = 5
 
 
 def draw_bars(name: str, said: str, values: Mapping[str, float], colours: Sequence[str], form: str) -> Markup:
-    """A bar for each name, the first on top; `form` is how Python writes its value, which stands beside it."""
+    """A bar for each name, the first on top; `form` is how Python writes its value, which stands beside the name."""
     chart = new_chart(
         pygal.HorizontalBar,
         name,
         height=_height(len(values)) - 20,
         show_legend=False,
-        print_values=True,
         show_x_labels=False,
         show_x_guides=False,
-        print_values_position="top",
-        truncate_label=_NAME_CHARS,
-        margin_right=64,
         margin_bottom=0,
         zero=0,
     )
     chart.value_formatter = lambda value: format(value, form)
-    chart.x_labels = [printable(one) for one in list(values)[::-1]]
+    chart.x_labels = [f"{_cut(one)}  {format(value, form)}" for one, value in values.items()][::-1]
     bars = [{"value": value, "color": f"var({colour})"} for value, colour in zip(values.values(), colours, strict=True)]
     chart.add("", bars[::-1])
     return draw(chart, said)
@@ -100,11 +96,10 @@ def draw_shares(
         colours,
         height=_height(len(rows)) + 24 * ((len(shares) + 1) // 2),
         range=(0, 1),
-        truncate_label=_NAME_CHARS,
     )
     chart.value_formatter = lambda share: f"{share:.0%}"
     chart.y_labels = [0, 0.25, 0.5, 0.75, 1]
-    chart.x_labels = [printable(one) for one in reversed(rows)]
+    chart.x_labels = [_cut(row) for row in reversed(rows)]
     for label, values in shares.items():
         chart.add(_cut(label), values[::-1])
     return draw(chart, said)
