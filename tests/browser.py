@@ -67,7 +67,7 @@ def screenshot(page: Path, image: Path, width: int, height: int, *flags: str) ->
 
 
 def look(page: str, expression: str, width: int, *flags: str) -> Any:
-    """What JavaScript finds in the page, of which it has `page` (document) and `view` (window), at a width in pixels."""
+    """What JavaScript finds in the page. It has `page` (document) and `view` (window); the width is in pixels."""
     quoted = page.replace("&", "&amp;").replace('"', "&quot;")
     with tempfile.TemporaryDirectory() as folder:
         looking = Path(folder) / "looking.html"

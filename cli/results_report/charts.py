@@ -1,11 +1,12 @@
 """The charts of a page on results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pygal
 from markupsafe import Markup
 
-from cli.pages.charts import REST_COLOUR, draw, new_chart, printable
+from cli.pages.charts import REST_COLOUR, Chart, draw, new_chart, printable
 
 #: Names beside bars and lines are cut to so many characters; the tables have them whole.
 _NAME_CHARS = 16
@@ -37,15 +38,11 @@ def draw_bars(name: str, said: str, values: Mapping[str, float], colours: Sequen
 
 
 def draw_histogram(
-    name: str, said: str, edges: Sequence[str], heights: Mapping[str, Sequence[int]], colours: Sequence[str]
+    name: str, said: str, buckets: Sequence[str], heights: Mapping[str, Sequence[int]], colours: Sequence[str]
 ) -> Markup:
-    """Bars over the buckets, those of each label on top of one another; `edges` name the buckets."""
-    chart = new_chart(pygal.StackedBar, name, colours, show_legend=len(heights) > 1, show_minor_x_labels=False)
+    """Bars over the buckets, those of each label on top of one another."""
+    chart = _upright(pygal.StackedBar, name, buckets, heights, colours)
     chart.value_formatter = short_count
-    chart.x_labels = list(edges)
-    chart.x_labels_major = _some(edges)
-    for label, counts in heights.items():
-        chart.add(_cut(label), counts)
     return draw(chart, said)
 
 
@@ -58,31 +55,16 @@ def draw_lines(
     form: str,
 ) -> Markup:
     """A line for each name over the periods; one has a gap where nothing is known."""
-    chart = new_chart(
-        pygal.Line,
-        name,
-        colours,
-        show_legend=len(lines) > 1,
-        show_dots=len(periods) <= _FEW_POINTS,
-        dots_size=3,
-        show_minor_x_labels=False,
-        allow_interruptions=True,
-    )
+    looks = {"show_dots": len(periods) <= _FEW_POINTS, "dots_size": 3, "allow_interruptions": True}
+    chart = _upright(pygal.Line, name, periods, lines, colours, **looks)
     chart.value_formatter = lambda value: format(value, form)
-    chart.x_labels = list(periods)
-    chart.x_labels_major = _some(periods)
-    for label, values in lines.items():
-        chart.add(_cut(label), values)
     return draw(chart, said)
 
 
 def draw_counts(name: str, said: str, periods: Sequence[str], counts: Sequence[int]) -> Markup:
     """A bar for each period."""
-    chart = new_chart(pygal.Bar, name, (REST_COLOUR,), show_legend=False, show_minor_x_labels=False)
+    chart = _upright(pygal.Bar, name, periods, {"reviews": counts}, (REST_COLOUR,))
     chart.value_formatter = short_count
-    chart.x_labels = list(periods)
-    chart.x_labels_major = _some(periods)
-    chart.add("reviews", counts)
     return draw(chart, said)
 
 
@@ -113,6 +95,27 @@ def short_count(count: float) -> str:
     return f"{count:.0f}"
 
 
+def _upright(
+    kind: Callable[..., Chart],
+    name: str,
+    below: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    colours: Sequence[str],
+    **config: Any,
+) -> Chart:
+    """A chart over an axis of names, of which those are written that there is room for."""
+    has_legend = len(series) > 1
+    margin = 24 if has_legend else 2
+    chart = new_chart(
+        kind, name, colours, show_legend=has_legend, margin_bottom=margin, show_minor_x_labels=False, **config
+    )
+    chart.x_labels = list(below)
+    chart.x_labels_major = list(below[:: -(-len(below) // _NAMES_BELOW)])
+    for label, values in series.items():
+        chart.add(_cut(label), values)
+    return chart
+
+
 def _height(rows: int) -> int:
     return _ROW * rows + _BELOW
 
@@ -120,11 +123,3 @@ def _height(rows: int) -> int:
 def _cut(label: str) -> str:
     label = printable(label)
     return label if len(label) <= _NAME_CHARS else label[: _NAME_CHARS - 1] + "…"
-
-
-def _some(names: Sequence[str]) -> list[str]:
-    """Some of the names, evenly, with the first and the last among them."""
-    if len(names) <= _NAMES_BELOW:
-        return list(names)
-    gaps = _NAMES_BELOW - 1
-    return [names[at * (len(names) - 1) // gaps] for at in range(_NAMES_BELOW)]

@@ -60,15 +60,13 @@ def _numbers(connection: Connection, scope: ReportScope, totals: Totals) -> Sect
 
 
 def _note(scope: ReportScope, totals: Totals) -> str:
+    undecided = f"It is undecided on {totals.undecided:,} ({share(totals.undecided / totals.reviews)}), where"
     if scope.gives_several:
         return (
             "A review may have several labels or none: one counts where its probability is a half or more. "
-            f"{totals.unlabelled:,} have none."
+            f"{totals.unlabelled:,} have none. {undecided} some label is between 40% and 60%."
         )
-    return (
-        f"It is undecided on {totals.undecided:,} ({share(totals.undecided / totals.reviews)}): "
-        "their two likeliest labels are less than 20 points apart."
-    )
+    return f"{undecided} the two likeliest labels are less than 20 points apart."
 
 
 def _shares(shares: Sequence[LabelShare], palette: Palette, totals: Totals) -> dict[str, float]:

@@ -19,12 +19,16 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under their columns, the first of which names the row. One that is `folded` is seen when asked for."""
+    """Rows under their columns, the first of which names the row. One that is `folded` is seen when asked for.
+
+    Where it `is_wide` rows are named by sentences.
+    """
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     folded: bool = False
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ def failures_section(connection: Connection, scope: ReportScope, work: Work) -> 
     rows = [(one.reason, _STAGES.get(one.stage, one.stage), f"{one.rows:,}", _first(one)) for one in found]
     more = f" The {_REASONS} most frequent reasons are shown." if len(found) == _REASONS else ""
     note = f"{counted(work.failed, 'row')} of {work.total:,} ({share(work.failed / work.total)}) have no answer.{more}"
-    return Section("Failures", note, tables=[Table("Reasons", ("Reason", "While", "Rows", "The first"), rows)])
+    return Section(
+        "Failures", note, tables=[Table("Reasons", ("Reason", "While", "Rows", "The first"), rows, is_wide=True)]
+    )
 
 
 def speed_section(connection: Connection, scope: ReportScope) -> Section:
