@@ -56,7 +56,9 @@ def is_one_of(
     return column.in_(select(cast(each.c.value, column.type)))
 
 
-def sought_by_other_means(connection: Connection, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+def sought_by_other_means(
+    connection: Connection, column: ColumnElement[Any] | InstrumentedAttribute[Any]
+) -> ColumnElement[Any]:
     """The column, to be compared without an index on it.
 
     SQLite has no statistics, and takes an index on a column with few distinct values for a good start; it then reads

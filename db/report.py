@@ -187,4 +187,4 @@ def _labelled_parts(said: Subquery, of: ColumnElement[Any]) -> Any:
 
 
 def _streamed(connection: Connection, statement: Any) -> Any:
-    return connection.execution_options(yield_per=1_000).execute(statement)
+    return connection.execute(statement.execution_options(yield_per=1_000))

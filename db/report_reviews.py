@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from db.report_scope import ReportScope, predictions
+from db.report_scope import ReportScope, predictions, review_ids
 from db.tables import Prediction, Review
 
 #: Of a text so many characters are read; the longest reviews have a hundred thousand.
-SHOWN_CHARS = 900
+SHOWN_CHARS = 600
 #: The same text may stand under several ids; so many are looked at for each that is to be shown.
 _SPARE = 5
 #: A sample is taken at so many places, because a source may be sorted.
@@ -64,17 +64,13 @@ def least_sure(connection: Connection, scope: ReportScope, limit: int) -> list[S
 
 def sample_kept(connection: Connection, scope: ReportScope, limit: int) -> list[dict[str, Any]]:
     """What is kept beside some of the reviews, taken evenly from the first to the last."""
-    review_id = Prediction.review_id
-    ends = predictions(connection, scope, func.min(review_id), func.max(review_id))
-    first, last = connection.execute(ends).one()
-    if first is None:
-        return []
+    ids = review_ids(scope)
+    count = connection.scalar(select(func.count()).select_from(ids.subquery())) or 0
     kept: dict[int, dict[str, Any]] = {}
-    found = predictions(connection, scope, Review.id, Review.extra).join(Review, Review.id == review_id)
     for place in range(_PLACES):
-        start = first + (last - first) * place // _PLACES
-        beyond = found.where(review_id >= start).order_by(review_id).limit(limit // _PLACES)
-        kept |= {id_: extra or {} for id_, extra in connection.execute(beyond)}
+        some = ids.limit(limit // _PLACES).offset(count * place // _PLACES).subquery()
+        found = select(Review.id, Review.extra).join(some, some.c.review_id == Review.id)
+        kept |= {id_: extra or {} for id_, extra in connection.execute(found)}
     return list(kept.values())
 
 

@@ -85,9 +85,16 @@ def predictions(connection: Connection, scope: ReportScope, *columns: Any) -> Se
     if scope.job_id is None:
         return select(*columns).select_from(Prediction).where(Prediction.model_id == scope.model.id)
     # From the job's reviews to their predictions: there may be a thousand times as many of the model.
-    model_id = sought_by_other_means(connection, Prediction.model_id)
-    found = _JOB_REVIEWS.join(Prediction, Prediction.review_id == _JOB_REVIEWS.c.review_id)
-    return select(*columns).select_from(found).where(model_id == scope.model.id)
+    wanted = sought_by_other_means(connection, _JOB_REVIEWS.c.review_id)
+    found = _JOB_REVIEWS.join(Prediction, Prediction.review_id == wanted)
+    return select(*columns).select_from(found).where(Prediction.model_id == scope.model.id)
+
+
+def review_ids(scope: ReportScope) -> Select[Any]:
+    """The ids of the scope's reviews, those of a job also where they have no prediction."""
+    if scope.job_id is None:
+        return select(Prediction.review_id).where(Prediction.model_id == scope.model.id)
+    return select(_JOB_REVIEWS.c.review_id)
 
 
 def answers(connection: Connection, scope: ReportScope, labels: Sequence[str] | None = None) -> Subquery:
