@@ -27,7 +27,7 @@ from tests.samples import CHECKPOINTS, PROVENANCE, SomeReview
 Run = Callable[..., CompletedProcess[str]]
 #: An attempt of each kind to get something run or loaded. A page that ran any of it would have another title.
 ATTACK = (
-    "<script>document.title = 'hacked'</script><img src='http://evil.example/x.png' onerror=\"document.title='hacked'\">"
+    "<script>document.title = 'hacked'</script><img src='//evil.example/x' onerror=\"document.title='hacked'\">"
     '</blockquote></style><link rel=stylesheet href=http://evil.example/x.css> & "quoted" {{ 7 * 7 }}'
 )
 COLUMNS = ["date", "shop"]
@@ -290,7 +290,7 @@ def test_without_a_job_it_tells_of_all_that_the_newest_jobs_model_said(run: Run,
     page = report(run, tmp_path)
     assert page.texts["h1"] == ["What stars@1 says"]
     assert {"reviews with an answer": "20", "jobs": "1"}.items() <= tiles(page).items()
-    assert ["1", "f.csv", "done", "20"] == next(row for row in rows(page) if "f.csv" in row)[:4]
+    assert next(row for row in rows(page) if "f.csv" in row)[:4] == ["1", "f.csv", "done", "20"]
     assert report(run, tmp_path, "--model", "stars@1").texts["h1"] == ["What stars@1 says"]
 
 
@@ -356,7 +356,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run: Run, tmp_path: Path) -> N
     refused(run("report", "--job", 1, "-o", tmp_path), "is a directory")
     # Said before the work: the columns are not even looked at.
     refused(run("report", "--by", "size", "-o", tmp_path / "nowhere" / "r.html"), "nowhere/r.html cannot be written")
-    assert [path for path in tmp_path.rglob("*.html*")] == []
+    assert list(tmp_path.rglob("*.html*")) == []
 
 
 def test_a_report_on_what_was_really_scored(run: Run, tmp_path: Path) -> None:
