@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import tempfile
 from html import unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -76,6 +78,27 @@ def look(page: str, expression: str, width: int, *flags: str) -> Any:
     answer = found.partition('<pre id="answer">')[2].partition("</pre>")[0]
     assert answer, found[-2_000:]
     return json.loads(unescape(answer))
+
+
+def asked_for(url: str) -> list[str]:
+    """The addresses that the browser asks a network for when it shows the page; there is none behind it."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(502)
+
+        do_CONNECT = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        dumped(url, f"--proxy-server=http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    return asked
 
 
 def _run(url: str, *flags: str) -> str:

@@ -136,7 +136,7 @@ def _notice(job: JobStatus | None, counted: Totals) -> str:
         "cancelled": f"It was cancelled, with {left:,} of {job.total:,} rows to go. What was scored is told of here.",
         "failed": f"It failed: {job.error}",
     }.get(job.state, "")
-    return f"{state} It has no results." if not counted.reviews else state
+    return state if counted.reviews else f"{state} It has no results.".strip()
 
 
 def _tiles(

@@ -20,14 +20,15 @@ from db.registry import RegisteredModel, register_model
 from db.reviews import store_reviews
 from db.schema import open_database
 from db.tables import Job
-from tests.browser import DARK, LIGHT, dumped, look, screenshot
+from tests.browser import DARK, LIGHT, asked_for, dumped, look, screenshot
 from tests.pages import Page
 from tests.samples import CHECKPOINTS, PROVENANCE, SomeReview
 
 Run = Callable[..., CompletedProcess[str]]
 #: An attempt of each kind to get something run or loaded. A page that ran any of it would have another title.
 ATTACK = (
-    "<script>document.title = 'hacked'</script><img src='//evil.example/x' onerror=\"document.title='hacked'\">"
+    "<script>document.title = 'hacked'</script><img src='http://evil.example/x' "
+    "onerror=\"document.title='hacked'\">"
     '</blockquote></style><link rel=stylesheet href=http://evil.example/x.css> & "quoted" {{ 7 * 7 }}'
 )
 COLUMNS = ["date", "shop"]
@@ -172,6 +173,7 @@ def test_a_browser_shows_reviews_and_runs_nothing_of_them(run: Run, tmp_path: Pa
     page = Page(found)
     assert page.texts["title"] == ["Job 1: f.csv"]
     assert page.texts["blockquote"][0] == ATTACK
+    assert evil(asked_for((tmp_path / "report.html").as_uri())) == []
     page.check_that_nothing_is_loaded()
 
 
@@ -181,10 +183,12 @@ def test_a_browser_would_refuse_to_run_or_load_anything(run: Run, tmp_path: Path
     broken = tmp_path / "broken.html"
     broken.write_text(page.source.replace("<main>", f"<main>{ATTACK}"))
     assert "<title>Job 1: f.csv</title>" in dumped(broken.as_uri())
+    assert evil(asked_for(broken.as_uri())) == []
     policy = re.compile(r'<meta http-equiv="Content-Security-Policy".*>')
     assert policy.search(page.source)
     broken.write_text(policy.sub("", page.source).replace("<main>", f"<main>{ATTACK}"))
     assert "<title>hacked</title>" in dumped(broken.as_uri())
+    assert "http://evil.example/x" in evil(asked_for(broken.as_uri()))
 
 
 @pytest.mark.parametrize("kind", ["two", "many", "several", "numbers"])
@@ -379,6 +383,11 @@ def test_a_report_on_what_was_really_scored(run: Run, tmp_path: Path) -> None:
     assert "Took" in facts
     assert "Reviews per second" in facts
     assert "Devices" in page.texts["h3"]
+
+
+def evil(addresses: list[str]) -> list[str]:
+    """Those that a page asked for, and not the browser of itself."""
+    return [address for address in addresses if "evil.example" in address]
 
 
 def brightness(colour: str) -> float:
