@@ -89,7 +89,8 @@ def asked_for(url: str) -> list[str]:
             asked.append(self.path)
             self.send_error(502)
 
-        do_CONNECT = do_GET
+        def do_CONNECT(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
