@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 from sqlalchemy.sql.selectable import Subquery
 
 from db.dialect import json_text, whole
-from db.report_scope import ReportScope, answers, predictions
+from db.report_scope import ReportScope, answers, predictions, with_reviews
 from db.tables import Prediction, Review
 
 #: Below this margin a model is called undecided.
@@ -140,7 +140,7 @@ def by_day(connection: Connection, scope: ReportScope, column: str) -> Iterator[
 def labels_by_day(connection: Connection, scope: ReportScope, column: str) -> Iterator[LabelledPart]:
     """The same, by label."""
     day = func.substr(json_text(connection, Review.extra, column), 1, _DAY_CHARS)
-    return map(LabelledPart._make, _streamed(connection, _labelled_parts(answers(connection, scope), day)))
+    return map(LabelledPart._make, _streamed(connection, _labelled_parts(connection, answers(connection, scope), day)))
 
 
 def by_value(connection: Connection, scope: ReportScope, column: str, limit: int) -> list[Part]:
@@ -154,7 +154,7 @@ def labels_by_value(
 ) -> list[LabelledPart]:
     """The reviews with one of those values, by value and label."""
     value = _value(connection, column)
-    parts = _labelled_parts(answers(connection, scope), value)
+    parts = _labelled_parts(connection, answers(connection, scope), value)
     is_named = value.in_([one for one in values if one is not None])
     is_wanted = or_(is_named, value.is_(None)) if None in values else is_named
     return [LabelledPart(*row) for row in connection.execute(parts.where(is_wanted))]
@@ -178,12 +178,12 @@ def _value(connection: Connection, column: str) -> ColumnElement[Any]:
 
 def _parts(connection: Connection, scope: ReportScope, of: ColumnElement[Any]) -> Any:
     found = predictions(connection, scope, of.label("of"), func.count(), func.avg(Prediction.score))
-    return found.join(Review, Review.id == Prediction.review_id).group_by("of")
+    return with_reviews(connection, found, Prediction.review_id).group_by("of")
 
 
-def _labelled_parts(said: Subquery, of: ColumnElement[Any]) -> Any:
+def _labelled_parts(connection: Connection, said: Subquery, of: ColumnElement[Any]) -> Any:
     found = select(of.label("of"), said.c.label, func.count()).select_from(said)
-    return found.join(Review, Review.id == said.c.review_id).group_by("of", said.c.label)
+    return with_reviews(connection, found, said.c.review_id).group_by("of", said.c.label)
 
 
 def _streamed(connection: Connection, statement: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from db.report_scope import ReportScope, predictions, review_ids
+from db.report_scope import ReportScope, predictions, review_ids, with_reviews
 from db.tables import Prediction, Review
 
 #: Of a text so many characters are read; the longest reviews have a hundred thousand.
@@ -85,7 +85,7 @@ def _shown(connection: Connection, scope: ReportScope) -> Select[Any]:
         func.substr(Review.text_pair, 1, SHOWN_CHARS),
         func.length(Review.text),
     )
-    return predictions(connection, scope, *columns).join(Review, Review.id == Prediction.review_id)
+    return with_reviews(connection, predictions(connection, scope, *columns), Prediction.review_id)
 
 
 def _of_label(connection: Connection, scope: ReportScope, label: str) -> Select[Any]:

@@ -13,7 +13,7 @@ from db.dialect import json_numbers, review_ids_of_job, sought_by_other_means
 from db.errors import UnknownJob, UnknownModel
 from db.jobs import job_status
 from db.registry import RegisteredModel, find_model, get_model
-from db.tables import Id, Job, Prediction
+from db.tables import Id, Job, Prediction, Review
 
 #: From here on a label counts as given, where each label stands for itself.
 GIVEN = 0.5
@@ -86,8 +86,14 @@ def predictions(connection: Connection, scope: ReportScope, *columns: Any) -> Se
         return select(*columns).select_from(Prediction).where(Prediction.model_id == scope.model.id)
     # From the job's reviews to their predictions: there may be a thousand times as many of the model.
     wanted = sought_by_other_means(connection, _JOB_REVIEWS.c.review_id)
+    model_id = sought_by_other_means(connection, Prediction.model_id)
     found = _JOB_REVIEWS.join(Prediction, Prediction.review_id == wanted)
-    return select(*columns).select_from(found).where(Prediction.model_id == scope.model.id)
+    return select(*columns).select_from(found).where(model_id == scope.model.id)
+
+
+def with_reviews(connection: Connection, said: Select[Any], review_id: Any) -> Select[Any]:
+    """The same beside the reviews: they are looked up, and never what the database begins with."""
+    return said.join(Review, Review.id == sought_by_other_means(connection, review_id))
 
 
 def review_ids(scope: ReportScope) -> Select[Any]:

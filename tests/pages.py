@@ -37,6 +37,11 @@ class Page(HTMLParser):
     def tags(self) -> set[str]:
         return {tag for tag, _ in self.elements}
 
+    @property
+    def title(self) -> str:
+        """That of the page; drawings have titles too."""
+        return self.texts["title"][0]
+
     def check_that_nothing_is_loaded(self) -> None:
         """Neither run nor asked for from anywhere."""
         assert not self.tags & {

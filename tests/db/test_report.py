@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, inspect, text, update
+from sqlalchemy import Connection, event, inspect, update
 
 from db.checkpoint import CheckpointFacts
 from db.database import Database
@@ -26,7 +27,7 @@ from db.report import (
     totals,
 )
 from db.report_reviews import SHOWN_CHARS, highest, least_sure, lowest, middle, sample_kept
-from db.report_scope import ReportScope, in_scope, predictions, scope_of_job, scope_of_model
+from db.report_scope import ReportScope, in_scope, scope_of_job, scope_of_model
 from db.report_work import DeviceWork, Reason, Work, device_work, newest_jobs, reasons, work
 from db.reviews import store_reviews
 from db.tables import Chunk
@@ -243,12 +244,30 @@ def test_nothing_is_left_behind_and_two_jobs_can_be_asked_about(database: Databa
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_job_is_asked_about_without_reading_the_models_other_predictions(database: Database, job: int) -> None:
     with asked(database, job) as (connection, scope):
-        statement = predictions(connection, scope, text("1")).compile(
-            connection, compile_kwargs={"literal_binds": True}
-        )
-        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
-    assert plan[0] == "SCAN report_reviews"
-    assert "review_id=?" in plan[1]
+        plans: list[list[str]] = []
+
+        def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+            if "predictions" in statement:
+                plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.append([row[3] for row in plan if row[3].startswith(("SCAN", "SEARCH"))])
+
+        event.listen(database.engine, "before_cursor_execute", explain)
+        totals(connection, scope)
+        label_shares(connection, scope)
+        list(by_day(connection, scope, "when"))
+        list(labels_by_day(connection, scope, "when"))
+        by_value(connection, scope, "shop", 5)
+        labels_by_value(connection, scope, "shop", ["north"])
+        highest(connection, scope, "negative", 3)
+        middle(connection, scope, "negative", 3)
+        least_sure(connection, scope, 3)
+    assert len(plans) == 10
+    for plan in plans:
+        first, second, *others = [step for step in plan if "json_each" not in step]
+        assert first == "SCAN report_reviews"
+        assert second.startswith("SEARCH predictions")
+        assert "review_id=?" in second
+        assert all(step.startswith("SEARCH reviews USING INTEGER PRIMARY KEY") for step in others)
 
 
 def test_what_cannot_be_reported_on(database: Database, model: RegisteredModel) -> None:
