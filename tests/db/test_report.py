@@ -263,11 +263,11 @@ def test_a_job_is_asked_about_without_reading_the_models_other_predictions(datab
         least_sure(connection, scope, 3)
     assert len(plans) == 10
     for plan in plans:
-        first, second, *others = [step for step in plan if "json_each" not in step]
+        first, second, *others = [step for step in plan if "VIRTUAL TABLE" not in step]
         assert first == "SCAN report_reviews"
         assert second.startswith("SEARCH predictions")
         assert "review_id=?" in second
-        assert all(step.startswith("SEARCH reviews USING INTEGER PRIMARY KEY") for step in others)
+        assert all(step.startswith("SEARCH reviews USING INTEGER PRIMARY KEY") for step in others), others
 
 
 def test_what_cannot_be_reported_on(database: Database, model: RegisteredModel) -> None:
