@@ -336,6 +336,9 @@ def test_names_that_xml_cannot_hold(run: Run, tmp_path: Path) -> None:
     job = add_job(answers, kept=lambda at: {"shop": f"\x02shop</text><script>{at % 2}", "date": "2026-01-01"})
     page = report(run, tmp_path, "--job", job)
     assert "\x02shop</text><script>0" in " ".join(page.texts["th"])
+    drawings = "".join(re.findall(r"<svg.*?</svg>", page.source, re.DOTALL))
+    assert "bad  " in drawings
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", drawings)
     page.check_that_nothing_is_loaded()
 
 
