@@ -20,6 +20,7 @@ COMMANDS = {
     "jobs": ("cli.jobs", "List, show, watch, cancel and retry jobs."),
     "results": ("cli.results", "Ask for predictions."),
     "labels": ("cli.labels", "Bring people's corrections back, and see how often models were right."),
+    "report": ("cli.report", "Write a page about results, to be read without a network."),
     "models": ("cli.models", "List, show, add, promote, compare and export models."),
     "schedule": ("cli.schedule", "Score or fine-tune by the clock: every night, every hour."),
     "up": ("cli.up", "Keep the embedded stack running, and the schedules."),

@@ -42,7 +42,9 @@ _NO_TASKS = {
 
 @click.command("results")
 @result_options
-@click.option("--format", "format_", type=click.Choice([*FORMATS, _LABEL_STUDIO]), help="Default: as FILE ends, else a table.")
+@click.option(
+    "--format", "format_", type=click.Choice([*FORMATS, _LABEL_STUDIO]), help="Default: as FILE ends, else a table."
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--raw-csv", is_flag=True, help="Leave csv cells that a spreadsheet would run as formulas as they are.")
 @click.option(

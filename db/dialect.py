@@ -31,6 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import custom_op
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from db.tables import Base, Chunk
 
@@ -59,7 +60,9 @@ def is_one_of(
     return column.in_(select(cast(each.c.value, column.type)))
 
 
-def sought_by_other_means(connection: Connection, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+def sought_by_other_means(
+    connection: Connection, column: ColumnElement[Any] | InstrumentedAttribute[Any]
+) -> ColumnElement[Any]:
     """The column, to be compared without an index on it.
 
     SQLite has no statistics, and takes an index on a column with few distinct values for a good start; it then reads
@@ -130,6 +133,23 @@ def iso_time(connection: Connection, column: ColumnElement[Any]) -> ColumnElemen
     else:
         stored = func.replace(type_coerce(column, Text), " ", "T")
     return type_coerce(func.replace(stored, ".000000", ""), Text) + "+00:00"
+
+
+def json_numbers(
+    connection: Connection, column: InstrumentedAttribute[Any]
+) -> tuple[TableValuedAlias, ColumnElement[str], ColumnElement[float]]:
+    """A column of JSON objects with numbers, unfolded: what to join, each name, and each number."""
+    if connection.dialect.name == "postgresql":
+        each = func.jsonb_each_text(column).table_valued("key", "value").render_derived()
+    else:
+        each = func.json_each(column).table_valued("key", "value")
+    return each, each.c.key, cast(each.c.value, Float)
+
+
+def whole(connection: Connection, number: ColumnElement[Any]) -> ColumnElement[int]:
+    """A number that is not negative, without its fraction."""
+    # SQLite may be built without floor(), and cuts where PostgreSQL would round.
+    return cast(number if connection.dialect.name == "sqlite" else func.floor(number), BigInteger)
 
 
 def is_number(text: str) -> bool:

@@ -1,41 +1,19 @@
-"""Charts as SVG that takes its colours from the page around it, and holds no script."""
+"""The charts of a model version's page."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
-from xml.etree.ElementTree import Element
 
 import pygal
 from markupsafe import Markup
-from pygal.style import Style
 
+from cli.pages.charts import draw, new_chart
 from db.training import CurvePoint
 
 #: A training of hours has tens of thousands of points; a chart is not this many pixels wide.
 _MOST_POINTS = 400
 #: Below this a line is too short to be seen without its dots.
 _FEW_POINTS = 20
-#: In units of the drawing, which a phone shows at some two thirds of their size.
-_WIDTH, _HEIGHT, _TEXT = 480, 300, 13
-
-_STYLE = Style(
-    background="transparent",
-    plot_background="transparent",
-    foreground="var(--quiet)",
-    foreground_strong="var(--ink)",
-    foreground_subtle="var(--line)",
-    guide_stroke_color="var(--line)",
-    major_guide_stroke_color="var(--line)",
-    colors=("var(--first)", "var(--second)"),
-    font_family="inherit",
-    label_font_size=_TEXT,
-    major_label_font_size=_TEXT,
-    legend_font_size=_TEXT,
-    title_font_size=_TEXT,
-    stroke_width="2",
-    stroke_opacity="1",
-    opacity="1",
-)
 
 
 def draw_curves(curve: Sequence[CurvePoint]) -> dict[str, Markup]:
@@ -58,7 +36,7 @@ def draw_reliability(bins: Iterable[Mapping[str, float]]) -> Markup:
     chart.add("share that is right", [(one["confidence"], one["accuracy"]) for one in bins], dots_size=4)
     perfect = {"stroke_style": {"dasharray": "4, 4"}, "show_dots": False}
     chart.add("as it should be", [(0, 0), (1, 1)], **perfect)
-    return _svg(chart)
+    return draw(chart, "Share of right answers by the probability that the model gives")
 
 
 def _curve(name: str, lines: Mapping[str, list[tuple[float, float]]]) -> Markup:
@@ -68,42 +46,11 @@ def _curve(name: str, lines: Mapping[str, list[tuple[float, float]]]) -> Markup:
     chart.value_formatter = lambda value: f"{value:.3g}"
     for where, points in lines.items():
         chart.add(where, points)
-    return _svg(chart)
+    return draw(chart, f"{name} by step")
 
 
 def _chart(name: str, x_title: str, **config: Any) -> pygal.XY:
-    chart = pygal.XY(
-        style=_STYLE,
-        width=_WIDTH,
-        height=_HEIGHT,
-        margin=6,
-        margin_right=24,
-        margin_bottom=24,
-        js=[],
-        x_title=x_title,
-        min_scale=3,
-        max_scale=8,
-        legend_at_bottom=True,
-        legend_at_bottom_columns=2,
-        legend_box_size=10,
-        disable_xml_declaration=True,
-        **config,
-    )
-    # One that is given, so that the same figures make the same page.
-    chart.uuid = name
-    chart.add_xml_filter(_without_scripts)
-    return chart
-
-
-def _without_scripts(svg: Element) -> Element:
-    for parent in svg.iter():
-        for script in parent.findall("script"):
-            parent.remove(script)
-    return svg
-
-
-def _svg(chart: pygal.XY) -> Markup:
-    return Markup(chart.render(is_unicode=True))  # noqa: S704  (made of our own numbers and names)
+    return new_chart(pygal.XY, name, x_title=x_title, **config)
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -5,23 +5,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from cli.model_report.charts import draw_curves, draw_reliability
 from cli.model_report.gather import ModelFacts
-from cli.output import local_time, share
+from cli.output import local_time
+from cli.pages.model_facts import held_out_scores, model_facts
+from cli.pages.template import render
 
-#: Each score that an evaluation may have: what a person calls it, and whether it is a share.
-_SCORES = {
-    "accuracy": ("Accuracy", True),
-    "macro_f1": ("Macro F1", True),
-    "micro_f1": ("Micro F1", True),
-    "ece": ("Calibration error", True),
-    "ece_uncalibrated": ("Calibration error before scaling", True),
-    "mae": ("Mean error", False),
-    "rmse": ("Root mean square error", False),
-    "pearson_r": ("Pearson r", False),
-}
 #: Parameters of the job, by what they are called here.
 _PARAMETERS = {
     "Reviews from": "source",
@@ -40,20 +29,15 @@ _SHOWN_CONFUSIONS = 20
 
 def make_page(facts: ModelFacts) -> str:
     """The report as HTML, whole in one document."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"share": share, "words": _words}
     evaluation = facts.evaluation or {}
-    return environment.get_template("page.html").render(
+    return render(
+        Path(__file__).parent,
+        "page.html",
+        title=facts.model.reference,
         model=facts.model,
         created=local_time(facts.model.created_at),
-        card=_card(facts),
-        scores=_scores(facts.model.metrics, evaluation),
+        facts=_card(facts),
+        scores=held_out_scores(facts.model.metrics, evaluation.get("split")),
         evaluation=evaluation,
         examples=facts.model.metrics.get(f"{evaluation.get('split')}_examples"),
         per_label=evaluation.get("per_label"),
@@ -63,6 +47,7 @@ def make_page(facts: ModelFacts) -> str:
         temperature=facts.model.metrics.get("temperature"),
         curves=draw_curves(facts.curve),
         mistakes=facts.mistakes,
+        words=_words,
     )
 
 
@@ -70,11 +55,7 @@ def _card(facts: ModelFacts) -> dict[str, Any]:
     """What the model is and how it was made; what is not known is left out."""
     model, params, metrics = facts.model, facts.job.params, facts.model.metrics
     card = {
-        "Base": model.base,
-        "Family": model.family,
-        "Labels": ", ".join(model.labels),
-        "Problem": model.problem_type.replace("_", " "),
-        "Tokens read": f"{model.max_tokens:,}",
+        **model_facts(model),
         "Examples": ", ".join(f"{count:,} {split}" for split, count in _largest_first(facts.examples)),
         "Made by job": facts.job.id,
         **{name: params.get(key) for name, key in _PARAMETERS.items()},
@@ -82,23 +63,12 @@ def _card(facts: ModelFacts) -> dict[str, Any]:
         "Seconds": model.provenance.get("seconds"),
         "Device": model.provenance.get("device"),
         "Temperature": _rounded(metrics.get("temperature")),
-        "Weights": f"{model.digest[:12]}…",
     }
     return {name: value for name, value in card.items() if value not in (None, "")}
 
 
 def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=itemgetter(1), reverse=True)
-
-
-def _scores(metrics: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """The scores on the split that was evaluated, in words."""
-    found = {name: metrics.get(f"{evaluation.get('split')}_{name}") for name in _SCORES}
-    return {
-        _SCORES[name][0]: share(value) if _SCORES[name][1] else f"{value:.3f}"
-        for name, value in found.items()
-        if value is not None
-    }
 
 
 def _confusion(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
