@@ -65,6 +65,10 @@ class LeaseLost(DatabaseError):
     """The chunk, or a schedule's run, is no longer held by this attempt: its lease ran out, or it was cancelled."""
 
 
+class UnknownReview(DatabaseError):
+    """No review has that external id."""
+
+
 class UnknownSchedule(DatabaseError):
     """No schedule has that name."""
 

@@ -23,6 +23,8 @@ PRECISIONS = ("auto", "int8", "bfloat16", "float32")
 TRUNCATE, HEAD_TAIL, WINDOW = "truncate", "head-tail", "window"
 READINGS = (TRUNCATE, HEAD_TAIL, WINDOW)
 WHOLE = "whole"
+#: Stands in `chunks.review_ids` for a review that was deleted; no row has this id.
+FORGOTTEN = 0
 
 
 class Base(DeclarativeBase):

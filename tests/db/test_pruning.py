@@ -165,9 +165,9 @@ def test_what_a_job_that_is_not_over_may_reuse_stays(mill: Mill, state: str) -> 
 
 def test_another_model_needs_no_prediction_of_this_one(mill: Mill) -> None:
     mill.score(["a", "b"], OLD)
-    mill.score(["a"], YOUNG, mill.other)
+    mill.score(["a", "z"], YOUNG, mill.other)
     assert mill.prune() == {"predictions": 2, "chunks": 1, "jobs": 1, "reviews": 1}
-    assert (mill.predicted(), mill.reviews()) == ({("a", "other")}, {"a"})
+    assert (mill.predicted(), mill.reviews()) == ({("a", "other"), ("z", "other")}, {"a", "z"})
 
 
 def test_the_newest_prediction_of_each_review_is_kept_if_asked(mill: Mill) -> None:
