@@ -17,8 +17,10 @@ _FEWEST_ROWS, _MOST_ROWS = 100, 5_000
 class Pace:
     """How many rows the next transaction may change, by how long the last ones took. `longest_s` is for people."""
 
+    first_rows = 1_000
+
     def __init__(self) -> None:
-        self.rows = 1_000
+        self.rows = self.first_rows
         self.longest_s = 0.0
 
     @contextmanager

@@ -5,7 +5,7 @@ result too and stays, as long as that does. So do fine-tuning jobs that made a m
 what it was trained on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,23 +79,25 @@ class Prunable:
         conditions = [Prediction.model_id == job.model_id, is_one_of(connection, Prediction.review_id, review_ids)]
         return [*conditions, _has_newer()] if self.wish.keep_latest else conditions
 
-    def free_runs(self, job: OldJob, rows: int) -> Iterator[list[int]]:
-        """The reviews of a scoring job of which no other needs the prediction, in runs of at most so many."""
+    def free_runs(self, job: OldJob, rows: Callable[[], int]) -> Iterator[list[int]]:
+        """The reviews of a scoring job of which no other needs the prediction, in runs of as many as is said then."""
         for chunk_ids in self.chunk_runs(job, rows) if job.kind == "score" else ():
             with self._database.read() as connection:
                 mine = is_one_of(connection, Chunk.id, chunk_ids)
                 found = list(connection.scalars(select(Chunk.review_ids).where(mine).order_by(Chunk.position)))
             ids = self.free(job, [id_ for of_chunk in found for id_ in of_chunk])
-            yield from (ids[at : at + rows] for at in range(0, len(ids), rows))
+            while ids:
+                run, ids = ids[: (most := rows())], ids[most:]
+                yield run
 
-    def chunk_runs(self, job: OldJob, rows: int) -> Iterator[list[int]]:
+    def chunk_runs(self, job: OldJob, rows: Callable[[], int]) -> Iterator[list[int]]:
         """The ids of the job's chunks, in runs of about so many reviews."""
         with self._database.read() as connection:
             of_job = select(Chunk.id, Chunk.size).where(Chunk.job_id == job.id).order_by(Chunk.position)
             chunks = connection.execute(of_job).all()
         run, reviews = list[int](), 0
         for id_, size in chunks:
-            if run and reviews + size > rows:
+            if run and reviews + size > rows():
                 yield run
                 run, reviews = [], 0
             run.append(id_)

@@ -46,7 +46,7 @@ class _Plan:
 
     def _predictions(self, job: OldJob) -> None:
         gone, columns = self._gone.setdefault(job.model_id, IdSet()), (Prediction.review_id, Prediction.job_id)
-        for ids in self._prunable.free_runs(job, _ROWS):
+        for ids in self._prunable.free_runs(job, lambda: _ROWS):
             self._touched.add(ids)
             with self._database.read() as connection:
                 doomed = self._prunable.doomed(connection, job, ids)

@@ -51,7 +51,7 @@ class Pruning:
         return self._account
 
     def _prune_predictions(self, job: OldJob) -> None:
-        for ids in self._prunable.free_runs(job, self.pace.rows):
+        for ids in self._prunable.free_runs(job, lambda: self.pace.rows):
             self._touched.add(ids)
             with self._transaction(job) as connection:
                 if connection is None:
@@ -64,7 +64,7 @@ class Pruning:
             self._progress(len(times))
 
     def _prune_chunks(self, job: OldJob) -> None:
-        for chunk_ids in self._prunable.chunk_runs(job, self.pace.rows):
+        for chunk_ids in self._prunable.chunk_runs(job, lambda: self.pace.rows):
             with self._transaction(job) as connection:
                 if connection is None:
                     return

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select, update
 
+import db.pace
 from db.claims import claim_chunk, fail_chunk, finish_chunk
 from db.clock import database_time
 from db.database import Database
@@ -239,14 +240,15 @@ def test_jobs_that_cannot_be_pruned_are_refused(mill: Mill) -> None:
 
 @pytest.fixture
 def between(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], object]], None]]:
-    """Do something before the transaction of that number."""
+    """Do something before the transaction of that number; each may change two rows."""
     planned: dict[int, Callable[[], object]] = {}
     transaction, count = Pace.transaction, [0]
+    monkeypatch.setattr(db.pace, "_MOST_ROWS", 2)
+    monkeypatch.setattr(Pace, "first_rows", 2)
 
     def counted(pace: Pace, database: Database) -> object:
         count[0] += 1
         planned.get(count[0], lambda: None)()
-        pace.rows = 2
         return transaction(pace, database)
 
     monkeypatch.setattr(Pace, "transaction", counted)
@@ -315,7 +317,7 @@ def test_one_that_is_interrupted_is_consistent_and_goes_on(mill: Mill, between: 
         job = job_status(connection, 1)
     assert (job.total, job.scored + job.failed) == (5, 5)
     assert ("pruned" in job.params) == (number > 1)
-    between(number, lambda: None)
+    between(number, lambda: None)  # of both runs together
     Pruning(mill.database, mill.wish).run()
     assert mill.predicted() == {("b", "sentiment"), ("z", "sentiment")}
     assert mill.reviews() == {"b", "z"}
