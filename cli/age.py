@@ -36,6 +36,7 @@ def moment_of(connection: Connection, age: timedelta | datetime) -> datetime:
 
 def _read(written: str) -> timedelta | datetime | None:
     try:
+        # Five digits: as far back as dates go, even in weeks.
         if age := re.fullmatch(r"([0-9]{1,5})([mhdw])", written, re.ASCII):
             return timedelta(**{_UNITS[age[2]]: int(age[1])})
         return datetime.fromisoformat(written).astimezone(UTC)

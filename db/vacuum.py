@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from db.database import Database
+from db.database import SQLITE_BUSY_TIMEOUT_MS, Database
 from db.errors import DatabaseUnreachable
 from db.tables import Base, Chunk
 
@@ -85,7 +85,7 @@ def empty_log(database: Database) -> bool:
     with _outside_transactions(database) as run:
         run("PRAGMA busy_timeout = 2000")
         is_busy = bool(run("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
-        run("PRAGMA busy_timeout = 60000")
+        run(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
     return not is_busy
 
 

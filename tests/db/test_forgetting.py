@@ -84,7 +84,7 @@ def _some_value(kind: Any) -> Any:
         return datetime.now(UTC)
     if isinstance(kind, String):
         return "x"
-    return 1 if isinstance(kind, Integer) or isinstance(kind, Float) else {}
+    return 1 if isinstance(kind, Integer | Float) else {}
 
 
 def test_whatever_table_refers_to_reviews_is_covered(database: Database, model: RegisteredModel) -> None:
@@ -113,7 +113,7 @@ def test_no_column_names_reviews_without_a_foreign_key() -> None:
 
 
 def test_every_revision_in_every_source_or_in_one(database: Database, model: RegisteredModel) -> None:
-    first, _, keep = store(database, SomeReview("a", "one"), SomeReview("a", "two"), SomeReview("b", "one"))
+    *_, keep = store(database, SomeReview("a", "one"), SomeReview("a", "two"), SomeReview("b", "one"))
     (elsewhere,) = store(database, SomeReview("a", "one"), source="g.csv")
     found = forget(database, "a", "f.csv")
     assert (found.sources, found.account.tables["reviews"].rows, found.same_text) == (["f.csv"], 2, 2)
@@ -122,7 +122,7 @@ def test_every_revision_in_every_source_or_in_one(database: Database, model: Reg
     assert forget(database, "a").sources == ["g.csv"]
     with pytest.raises(UnknownReview, match="no review has the id 'a'"):
         forget(database, "a")
-    with pytest.raises(UnknownReview, match="no review of g.csv has the id 'b'; it is in: f.csv"):
+    with pytest.raises(UnknownReview, match=r"no review of g\.csv has the id 'b'; it is in: f\.csv"):
         plan_forgetting(database, "b", "g.csv")
 
 
@@ -160,7 +160,7 @@ def test_a_chunk_under_work_is_taken_back_and_its_worker_cannot_write(
     database: Database, model: RegisteredModel, claim: Callable[..., Claim | None]
 ) -> None:
     ids = store(database, *(SomeReview(name, f"text {name}") for name in "abcd"))
-    job_id, (first, second) = job_of(database, model, ids, chunks=[ids[:2], ids[2:]])
+    _, (first, second) = job_of(database, model, ids, chunks=[ids[:2], ids[2:]])
     held, other = claim(first), claim(second)
     forget(database, "a")
     with pytest.raises(LeaseLost), database.write() as connection:
