@@ -1,5 +1,6 @@
 """Pruning takes what is old and nobody needs, tells it before, and leaves everything else."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from db.pruning import Pruning
 from db.registry import RegisteredModel, register_model
 from db.retry import retry_job
 from db.reviews import store_reviews
-from db.tables import Base, Chunk, Example, Failure, Job, Prediction, Review
+from db.tables import Base, Chunk, Failure, Job, Prediction, Review
 from tests.samples import SomeReview, facts, verdict
 
 OLD, YOUNG = timedelta(days=100), timedelta(days=1)
@@ -282,6 +283,20 @@ def test_a_job_that_comes_while_reviews_go_keeps_its_own(mill: Mill, between: Ca
     assert {"b", "c", "d"}.isdisjoint(mill.reviews())
 
 
+def test_a_job_that_is_being_made_in_that_moment_is_waited_for(mill: Mill) -> None:
+    mill.score(["a", "b"], OLD)
+    mill.score(["z"], YOUNG)
+    pruning = threading.Thread(target=lambda: Pruning(mill.database, mill.wish).run())
+    with mill.database.write() as connection:
+        ids = store_reviews(connection, "f.csv", [_review("a")])
+        create_job(connection, Wanted("score", {}, [ids], model_id=mill.model.id))
+        pruning.start()
+        pruning.join(1.0)
+        assert pruning.is_alive()
+    pruning.join(30)
+    assert mill.predicted() == {("a", "sentiment"), ("z", "sentiment")}
+
+
 def test_a_job_that_is_retried_meanwhile_is_left_alone(mill: Mill, between: Callable) -> None:
     with mill.database.write() as connection:
         ids = store_reviews(connection, "f.csv", [_review("x"), _review("y")])
@@ -331,11 +346,3 @@ def test_times_are_told_as_they_are_and_with_an_example(mill: Mill) -> None:
     assert (predictions.oldest, predictions.newest) == (mill.now - 2 * OLD, mill.now - OLD)
     assert predictions.oldest.tzinfo is UTC
     assert predictions.example == "of review a of f.csv, scored by job 1"
-
-
-def test_examples_of_reviews_are_found_in_every_table_that_refers_to_them() -> None:
-    from db.deletion import columns_referring_to
-
-    assert {Prediction.__table__, Failure.__table__, Example.__table__} <= {
-        one.table for one in columns_referring_to(Review)
-    }
