@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from sqlalchemy import func, select, update
 
 from cli.age import Age, _read
+from cli.main import COMMANDS, reviewmill
 from db.claims import claim_chunk, finish_chunk
 from db.jobs import NewJob, RejectedRow, create_job, settle_job
 from db.predictions import Scored, store_predictions
@@ -227,8 +229,19 @@ def test_graphs_of_models_that_are_not_there_go(run: Run, tmp_path: Path, monkey
     assert (engines / "mine").exists()
 
 
-def test_help_names_the_three() -> None:
-    from cli.main import reviewmill
+def test_the_page_names_commands_and_options_that_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "housekeeping.md").read_text()
+    shown = [line.split() for line in re.findall(r"reviewmill ((?:prune|forget|vacuum)[^\n`&]*)", page)]
+    named: dict[str, set[str]] = {}
+    for name, *words in shown:
+        named.setdefault(name, set()).update(word for word in words if word.startswith("--"))
+    for name, options in named.items():
+        parameters = import_module(COMMANDS[name][0]).command.params
+        known = {option for parameter in parameters for option in parameter.opts} - {"external_id"}
+        assert options <= known
+        assert known - options <= {"--json"}, name
 
+
+def test_help_names_the_three() -> None:
     listed = CliRunner().invoke(reviewmill, ["--help"]).output
     assert all(re.search(rf"^  {name} ", listed, re.MULTILINE) for name in ("prune", "forget", "vacuum"))
