@@ -62,6 +62,7 @@ class Prunable:
             _check_jobs(connection, wish.job_ids)
             found = connection.execute(select(Job.id, Job.kind, Job.model_id).where(*_selected(wish)).order_by(Job.id))
             self.jobs = {row.id: OldJob(*row) for row in found}
+            self._models = {job.model_id for job in self.jobs.values()}
             self._note(connection, ~is_one_of(connection, Job.id, list(self.jobs)))
 
     def still(self, connection: Connection, job: OldJob) -> bool:
@@ -111,6 +112,8 @@ class Prunable:
             if id_ not in self._known:
                 self._known.add(id_)
                 self.jobs.pop(id_, None)
+                if model_id not in self._models:
+                    continue
                 of_model = self._needed.setdefault(model_id, IdSet())
                 chunks = select(Chunk.review_ids).where(Chunk.job_id == id_)
                 for ids in connection.scalars(chunks, execution_options={"yield_per": 100}):
