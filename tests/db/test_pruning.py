@@ -182,9 +182,10 @@ def test_the_newest_prediction_of_each_review_is_kept_if_asked(mill: Mill) -> No
     assert mill.prune(keep_latest=True) == {}
 
 
-def test_the_newest_job_and_the_newest_review_keep_their_ids(mill: Mill) -> None:
+@pytest.mark.parametrize("narrowed", [False, True])
+def test_the_newest_job_and_the_newest_review_keep_their_ids(mill: Mill, narrowed: bool) -> None:
     job_id = mill.score(["a", "b"], OLD)
-    assert mill.prune() == {"predictions": 2, "reviews": 1}
+    assert mill.prune(job_ids=(job_id,) if narrowed else ()) == {"predictions": 2, "reviews": 1}
     assert mill.reviews() == {"b"}
     with mill.database.read() as connection:
         newest = connection.scalar(select(func.max(Review.id)))
