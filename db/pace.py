@@ -11,7 +11,7 @@ from db.deletion import lock_for_deletion
 
 #: What one transaction may take. SQLite has no queue for its one writer: those who wait look every tenth of a second.
 _TARGET_S = 0.05
-_FEWEST_ROWS, _MOST_ROWS = 100, 5_000
+_FEWEST_ROWS, _MOST_ROWS = 100, 2_000
 
 
 class Pace:
