@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from broker.settings import BrokerSettings
-from db.jobs import JobStatus, Trouble
+from db.jobs import PRUNED, JobStatus, Trouble
 from db.retry import Failed
 
 #: What to do, by words of the reason that the worker wrote down; the first that fits is told.
@@ -24,6 +24,11 @@ def advice(job: JobStatus, troubles: Sequence[Trouble], failed: Failed) -> list[
     """Sentences that say what to do next, the most useful first; none for a job that goes well."""
     reasons = [job.error, *(one.error for one in troubles)]
     remedies = [remedy for words, remedy in _REMEDIES.items() if any(words in (reason or "") for reason in reasons)]
+    if PRUNED in job.params:
+        return [
+            *remedies,
+            f"results of it were pruned on {job.params[PRUNED][:10]}; the counts are of what it did before",
+        ]
     if job.state == "cancelled":
         return [*remedies, "to have the rest scored, score the source again: what is scored is reused"]
     if job.state == "pending":

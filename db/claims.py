@@ -212,6 +212,13 @@ def release_dead(connection: Connection, owner: str) -> list[int]:
     return list(freed)
 
 
+def take_back(connection: Connection, chunk_ids: Sequence[int]) -> None:
+    """Free those of the chunks that are leased: what was done for them so far is not written. Locks all of them."""
+    mine = is_one_of(connection, Chunk.id, chunk_ids)
+    connection.execute(select(Chunk.id).where(mine).order_by(Chunk.id).with_for_update()).all()
+    connection.execute(update(Chunk).where(mine, Chunk.state == "leased").values(**_RELEASED, state="pending"))
+
+
 def is_free() -> ColumnElement[bool]:
     """Whether anybody may claim a chunk now."""
     return or_(is_due(), ran_out())

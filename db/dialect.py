@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     literal,
     not_,
+    or_,
     select,
     type_coerce,
 )
@@ -58,6 +59,14 @@ def is_one_of(
     array = cast(literal(json.dumps(list(values)), String()), JSONB)
     each = func.jsonb_array_elements_text(array).table_valued("value").render_derived()
     return column.in_(select(cast(each.c.value, column.type)))
+
+
+def lists_any_of(connection: Connection, column: InstrumentedAttribute[Any], ids: Sequence[int]) -> ColumnElement[bool]:
+    """Whether a column of JSON lists holds one of the ids. Reads every list."""
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(column).table_valued("value")
+        return select(literal(1)).select_from(each).where(each.c.value.in_(ids)).exists()
+    return or_(*(cast(column, JSONB).contains([id_]) for id_ in ids))
 
 
 def sought_by_other_means(

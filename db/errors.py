@@ -21,6 +21,14 @@ class JobCancelled(DatabaseError):
     """The job was cancelled, so nothing of it can be run again."""
 
 
+class JobPruned(DatabaseError):
+    """Results of the job were deleted, so it cannot be run again."""
+
+
+class JobNotOver(DatabaseError):
+    """The job is still going, or is needed, so nothing of it can be deleted."""
+
+
 class UnknownModel(DatabaseError):
     """No model in the registry answers to that name."""
 
@@ -67,6 +75,10 @@ class CheckpointError(DatabaseError):
 
 class LeaseLost(DatabaseError):
     """The chunk, or a schedule's run, is no longer held by this attempt: its lease ran out, or it was cancelled."""
+
+
+class UnknownReview(DatabaseError):
+    """No review has that external id."""
 
 
 class UnknownSchedule(DatabaseError):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection, String, and_, case, cast, func, insert, or_, select, update
 
 from db.clock import utc_now
+from db.deletion import lock_beside_deletions
 from db.dialect import is_one_of
 from db.errors import UnknownJob
 from db.tables import Chunk, Example, Failure, Job, Model, Notification
@@ -18,6 +19,8 @@ _INSERT_ROWS = 5_000
 #: Review ids of one INSERT of chunks, likewise: as numbers and as their JSON they take some 50 bytes each.
 _INSERT_IDS = 100_000
 FINAL_STATES = ("done", "failed", "cancelled")
+#: Under this name `params` tells when results of a job were first deleted.
+PRUNED = "pruned"
 
 
 class RejectedRow(NamedTuple):
@@ -95,6 +98,7 @@ def create_job(connection: Connection, new: NewJob) -> tuple[int, list[int]]:
     All in the caller's one transaction, so that no reader ever sees half a job. A job whose every
     row was refused, or left out, has no chunks and is done at once.
     """
+    lock_beside_deletions(connection)
     sizes = [len(ids) for ids in new.chunks]
     values = {
         "kind": new.kind,

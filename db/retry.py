@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from db.clock import utc_now
+from db.deletion import lock_beside_deletions
 from db.dialect import is_one_of
-from db.errors import JobCancelled
-from db.jobs import FINAL_STATES, add_chunk, job_status
+from db.errors import JobCancelled, JobPruned
+from db.jobs import FINAL_STATES, PRUNED, add_chunk, job_status
 from db.notifications import notify_again
 from db.rings import Ring
 from db.tables import Chunk, Failure, Job
@@ -54,8 +55,9 @@ def retry_job(connection: Connection, job_id: int) -> Retried:
     """Set the job's failed chunks and failed reviews to pending again. Rows that could not be read stay failed.
 
     A job that is over begins anew as pending; one that still runs just has more to do.
-    Raises UnknownJob and JobCancelled.
+    Raises UnknownJob, JobCancelled and JobPruned.
     """
+    lock_beside_deletions(connection)
     # Against a worker that ends the job's last chunk just now, and a person who cancels it; see settle_job.
     connection.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
     check_retriable(connection, job_id)
@@ -70,8 +72,11 @@ def retry_job(connection: Connection, job_id: int) -> Retried:
 
 
 def check_retriable(connection: Connection, job_id: int) -> None:
-    """Raise UnknownJob, or JobCancelled: what was cancelled did not fail."""
-    if job_status(connection, job_id).state == "cancelled":
+    """Raise UnknownJob; JobCancelled, for what was cancelled did not fail; or JobPruned."""
+    job = job_status(connection, job_id)
+    if PRUNED in job.params:
+        raise JobPruned(f"job {job_id} was pruned, and cannot be run again; score its source again")
+    if job.state == "cancelled":
         raise JobCancelled(
             f"job {job_id} was cancelled; score its source again, and what it had scored by then is reused"
         )

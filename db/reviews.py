@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection, bindparam, select, update
 
 from db.bulk import BulkInsert, insert_rows
+from db.deletion import lock_beside_deletions
 from db.dialect import is_one_of
 from db.tables import Review
 
@@ -53,6 +54,8 @@ def store_reviews(connection: Connection, source: str, reviews: Sequence[NewRevi
     Several producers may store the same reviews at once: each gets the same ids. What is kept beside a review that
     was stored before takes the newest values; other columns that it keeps stay.
     """
+    # One that is found again must not go before its id is told.
+    lock_beside_deletions(connection)
     rows = [(source, one.external_id, one.text, one.pair, one.text_hash, _json(one.extra)) for one in reviews]
     keys = [*map(_KEY, rows)]
     # In one order whatever the source's, so that two producers cannot wait for each other.

@@ -25,6 +25,8 @@ READINGS = (TRUNCATE, HEAD_TAIL, WINDOW)
 WHOLE = "whole"
 #: The longest name of whoever labels reviews, in characters.
 MAX_ANNOTATOR_CHARS = 255
+#: Stands in `chunks.review_ids` for a review that was deleted; no row has this id.
+FORGOTTEN = 0
 
 
 class Base(DeclarativeBase):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from db.job_counts import Told
 from db.predictions import KnownVerdict, ScoreFailure, Verdict
 from db.reviews import StoredReview
+from db.tables import FORGOTTEN
 
 
 @dataclass(slots=True)
@@ -106,4 +107,5 @@ class Books:
 
 
 def _deleted(review_id: int) -> ScoreFailure:
-    return ScoreFailure(None, None, f"review {review_id} was deleted before it was scored")
+    which = "the review" if review_id == FORGOTTEN else f"review {review_id}"
+    return ScoreFailure(None, None, f"{which} was deleted before it was scored")

@@ -34,14 +34,15 @@ def states_folder(models: Path, name: str, job_id: int) -> Path:
 def tidy(database: Database, models: Path, name: str) -> None:
     """Remove what trainings of that name left behind whose job is over. Never raises: it can wait for the next."""
     try:
-        for path in _leftovers(database, models, name):
+        for path in leftovers_of(database, models, name):
             shutil.rmtree(path)
             log.info("left-over files removed", action="leftovers_removed", path=str(path))
     except (OSError, DatabaseError) as error:
         log.warning("left-over files not removed", action="tidy_failed", model=name, reason=str(error))
 
 
-def _leftovers(database: Database, models: Path, name: str) -> list[Path]:
+def leftovers_of(database: Database, models: Path, name: str) -> list[Path]:
+    """What trainings of that name left behind whose job is over, but for registered versions."""
     ours = {path: int(next(filter(None, match.groups()))) for path, match in _matches(models / name)}
     if not ours:
         return []
