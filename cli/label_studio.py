@@ -1,7 +1,7 @@
 """Results for Label Studio: tasks with predictions, and the labeling configuration that they fit."""
 
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import IO, Any
 from xml.etree import ElementTree
 
 import click
@@ -38,7 +38,7 @@ def model_to_correct(connection: Connection, job_id: int | None, reference: str 
     return models[0]
 
 
-def write_tasks(results: Iterable[Result], file: TextIO, model: RegisteredModel) -> int:
+def write_tasks(results: Iterable[Result], file: IO[str], model: RegisteredModel) -> int:
     """Write a JSON list with a task for each result, which are all of that version; returns how many there were."""
     file.write("[")
     count = 0
