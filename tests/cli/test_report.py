@@ -136,6 +136,32 @@ def test_the_page_tells_everything(run: Run, tmp_path: Path) -> None:
     page.check_that_nothing_is_loaded()
 
 
+def test_what_people_corrected_tells_how_right_it_is_week_by_week(run: Run, tmp_path: Path) -> None:
+    job = add_job(two_labels())
+    # Reviews 0 to 20 are called negative. Of three in one week it was right about two, of one in the next about none.
+    told = ["r0,negative,2026-11-16", "r1,negative,2026-11-17", "r2,positive,2026-11-18", "r30,negative,2026-11-24"]
+    (tmp_path / "c.csv").write_text("\n".join(["external_id,label,corrected_at", *told]) + "\n")
+    assert "By people's corrections" not in headings(report(run, tmp_path, "--job", job))
+    arguments = ("--model", "stars", "--source", "f.csv", "--annotator", "ada")
+    assert run("labels", "import", tmp_path / "c.csv", *arguments).returncode == 0
+    page = report(run, tmp_path, "--job", job)
+    assert "By people's corrections" in headings(page)
+    assert "looked at 4 reviews of stars@1; it was right on 2 of them, 50.0%." in words(page)
+    assert ["2026-11-16", "3", "2", "66.7%"] in rows(page)
+    assert ["2026-11-23", "1", "0", "0.0%"] in rows(page)
+    page.check_that_nothing_is_loaded()
+
+
+def test_corrected_numbers_tell_how_far_off_it_is(run: Run, tmp_path: Path) -> None:
+    job = add_job([{"mark": 1.0}, {"mark": 2.0}], REGRESSION)
+    (tmp_path / "c.csv").write_text("external_id,label,corrected_at\nr0,3,2026-11-16\nr1,2.5,2026-11-17\n")
+    arguments = ("--model", "stars", "--source", "f.csv", "--annotator", "ada")
+    assert run("labels", "import", tmp_path / "c.csv", *arguments).returncode == 0
+    page = report(run, tmp_path, "--job", job)
+    assert "it was wrong by 1.25 on average" in words(page)
+    assert ["2026-11-16", "2", "1.25"] in rows(page)
+
+
 def test_every_chart_is_real_and_named(run: Run, tmp_path: Path) -> None:
     page = report(run, tmp_path, "--job", add_job(two_labels()))
     charts = [attributes for tag, attributes in page.elements if tag == "svg"]
