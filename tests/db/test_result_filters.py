@@ -111,6 +111,14 @@ def test_filters_together_find_what_python_finds(
         assert count_results(connection, unsorted) == len(stored.passing(unsorted))
 
 
+def test_words_are_looked_for_as_they_stand(database: Database, stored: Stored) -> None:
+    for words in LOOKED_FOR:
+        wanted = ResultFilter(text=(words,))
+        expected = stored.passing(wanted)
+        assert answered(database, wanted) == expected, words
+        assert (0 < len(expected) < len(stored.rows)) == (words != "nothing"), words
+
+
 KEYS: dict[str, Callable[[Result], Any]] = {
     "label": lambda row: row.label,
     "source": lambda row: row.source,
