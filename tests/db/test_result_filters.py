@@ -91,7 +91,7 @@ def stored(database: Database) -> Stored:
     return store_answers(database)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters(), size=st.integers(1, 40))
 def test_filters_together_find_what_python_finds(
     database: Database, stored: Stored, wanted: ResultFilter, size: int
@@ -142,7 +142,7 @@ def grouped(rows: list[Result], groups: list[str]) -> list[Group]:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters(), groups=st.lists(st.sampled_from([*KEYS]), min_size=1, max_size=3, unique=True))
 def test_groups_are_those_that_python_counts(
     database: Database, stored: Stored, wanted: ResultFilter, groups: list[str]
