@@ -91,7 +91,7 @@ def stored(database: Database) -> Stored:
     return store_answers(database)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters(), size=st.integers(1, 40))
 def test_filters_together_find_what_python_finds(
     database: Database, stored: Stored, wanted: ResultFilter, size: int
@@ -109,6 +109,14 @@ def test_filters_together_find_what_python_finds(
     unsorted = replace(wanted, uncertain=None, sort=None)
     with database.read() as connection:
         assert count_results(connection, unsorted) == len(stored.passing(unsorted))
+
+
+def test_words_are_looked_for_as_they_stand(database: Database, stored: Stored) -> None:
+    for words in LOOKED_FOR:
+        wanted = ResultFilter(text=(words,))
+        expected = stored.passing(wanted)
+        assert answered(database, wanted) == expected, words
+        assert (0 < len(expected) < len(stored.rows)) == (words != "nothing"), words
 
 
 KEYS: dict[str, Callable[[Result], Any]] = {
@@ -134,7 +142,7 @@ def grouped(rows: list[Result], groups: list[str]) -> list[Group]:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters(), groups=st.lists(st.sampled_from([*KEYS]), min_size=1, max_size=3, unique=True))
 def test_groups_are_those_that_python_counts(
     database: Database, stored: Stored, wanted: ResultFilter, groups: list[str]
