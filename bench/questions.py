@@ -87,7 +87,8 @@ def questions(jobs: tuple[int, int]) -> dict[str, Ask]:
 
 
 def _results(connection: Connection, **narrowing: Any) -> list[Any]:
-    return list(find_results(connection, ResultFilter(**narrowing)))
+    # As the command line asks: what one job read whole, and else the newest text of each review.
+    return list(find_results(connection, ResultFilter(current="job_id" not in narrowing, **narrowing)))
 
 
 def _ask_all(database: Database, jobs: tuple[int, int], say: Say) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Subquery, select, union_all
 
 from db.result_filters import ResultFilter, able_models
 from db.result_order import ordered
-from db.tables import Prediction
+from db.tables import Prediction, Review
 
 #: Each costs a look into the index. Both databases take as many in one statement.
 _MOST_MODELS = 100
@@ -26,6 +26,6 @@ def first_of_each(
     if not 0 < len(models) <= _MOST_MODELS:
         return None
     columns: list[Any] = [Prediction.review_id, Prediction.model_id]
-    keys = select(*columns).where(*conditions)
+    keys = select(*columns).join(Review, Review.id == Prediction.review_id).where(*conditions)
     each = [ordered(connection, keys.where(Prediction.model_id == model_id), wanted).subquery() for model_id in models]
     return union_all(*map(select, each)).subquery()

@@ -75,14 +75,16 @@ class ResultFilter:
 
     @property
     def is_page_of_an_index(self) -> bool:
-        """Whether the first are wanted of what an index has in their order, and nothing narrows that it lacks."""
+        """Whether the first are wanted of what an index has in their order, and nothing narrows that it lacks.
+
+        Texts that have changed since are few, and passed over one by one.
+        """
         by_score = self.order.removeprefix("-") == "score" and self.label is not None
         is_bounded = self.min_probability is not None or self.max_probability is not None
         by_id = self.is_by_id and (self.label is not None or not is_bounded)
         others = self.text, self.where, self.source, self.probabilities, self.disagree, self.since, self.until
-        is_narrowed = any(others) or self.current
         is_few = self.limit is not None or self.uncertain is not None
-        return is_few and not is_narrowed and (by_score or by_id or self.is_by_margin)
+        return is_few and not any(others) and (by_score or by_id or self.is_by_margin)
 
 
 def resolved(connection: Connection, wanted: ResultFilter) -> ResultFilter:

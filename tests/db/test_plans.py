@@ -105,8 +105,11 @@ def test_the_next_page_is_too(filled: Database) -> None:
 
 
 @pytest.mark.parametrize("asked", [{"uncertain": 100}, {"limit": 20, "label": "neutral", "sort": "-score"}])
-def test_a_page_of_all_models_is_put_together_from_the_first_of_each(filled: Database, asked: dict[str, Any]) -> None:
-    wanted = ResultFilter(**asked)
+@pytest.mark.parametrize("current", [False, True])
+def test_a_page_of_all_models_is_put_together_from_the_first_of_each(
+    filled: Database, asked: dict[str, Any], current: bool
+) -> None:
+    wanted = ResultFilter(current=current, **asked)
     found = plan(filled, lambda connection: list(find_results(connection, wanted)))
     assert not scans_predictions(found), found
     with filled.read() as connection:
