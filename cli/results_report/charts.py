@@ -53,10 +53,14 @@ def draw_lines(
     lines: Mapping[str, Sequence[float | None]],
     colours: Sequence[str],
     form: str,
+    bounds: tuple[float, float] | None = None,
 ) -> Markup:
-    """A line for each name over the periods; one has a gap where nothing is known."""
+    """A line for each name over the periods; one has a gap where nothing is known.
+
+    The axis goes from what is lowest to what is highest, or as `bounds` says.
+    """
     looks = {"show_dots": len(periods) <= _FEW_POINTS, "dots_size": 3, "allow_interruptions": True}
-    chart = _upright(pygal.Line, name, periods, lines, colours, **looks)
+    chart = _upright(pygal.Line, name, periods, lines, colours, range=bounds, **looks)
     chart.value_formatter = lambda value: format(value, form)
     return draw(chart, said)
 

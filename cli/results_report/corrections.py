@@ -26,8 +26,8 @@ def corrections_section(connection: Connection, scope: ReportScope) -> Section |
     what = "Mean error" if scope.gives_numbers else "Accuracy"
     lines = {what: [_figure(one, scope) for one in shown]}
     axis = [f"{one.week:%-d %b}" for one in shown]
-    form = ".3g" if scope.gives_numbers else ".0%"
-    drawing = draw_lines("corrections", f"{what} by week", axis, lines, ["--first"], form)
+    form, bounds = (".3g", None) if scope.gives_numbers else (".0%", (0.0, 1.0))
+    drawing = draw_lines("corrections", f"{what} by week", axis, lines, ["--first"], form, bounds)
     return Section(
         _TITLE,
         _note(ever, scope),
