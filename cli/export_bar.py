@@ -11,7 +11,7 @@ from cli.output import notes
 def watched(batches: Iterable[Sequence[Any]], count: Callable[[], int | None], wanted: bool) -> Iterator[Sequence[Any]]:
     """The batches, with a bar where one is wanted and standard error is a terminal.
 
-    `count` tells how many rows there will be, or None; it is asked for only where there is a bar.
+    `count` tells how many rows there will be at most, or None; it is asked for only where there is a bar.
     """
     if not (wanted and notes.is_terminal):
         yield from batches
@@ -23,3 +23,4 @@ def watched(batches: Iterable[Sequence[Any]], count: Callable[[], int | None], w
         for batch in batches:
             yield batch
             bar.advance(task, len(batch))
+        bar.update(task, total=bar.tasks[task].completed)

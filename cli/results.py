@@ -126,11 +126,13 @@ def _results(connection: Connection, given: dict[str, Any], answer: Answer) -> i
 
 def _rows(connection: Connection, wanted: ResultFilter, answer: Answer) -> Rows:
     """The rows, with a bar for somebody who waits for a file."""
-    statement = result_statement(connection, wanted)
-    batches = read_in_bulk(connection, statement)
-    return chain.from_iterable(
-        watched(batches, lambda: count_cheaply(connection, statement), answer.output is not None)
-    )
+    batches = read_in_bulk(connection, result_statement(connection, wanted))
+
+    def count() -> int | None:
+        # Which texts have changed since is seen when they are read: some of these may be left out.
+        return count_cheaply(connection, result_statement(connection, replace(wanted, current=False)))
+
+    return chain.from_iterable(watched(batches, count, answer.output is not None))
 
 
 def _shown(rows: Rows, labels: tuple[str, ...] | None, answer: Answer) -> tuple[list[Column], Rows]:

@@ -22,8 +22,10 @@ from db.jobs import PRUNED
 from db.orphans import Orphans
 from db.pace import Pace
 from db.prunable import OldJob, Prunable, PruneWish, column_of_job, going_with_jobs
-from db.tables import Chunk, Failure, Job, Prediction
+from db.tables import Base, Chunk, Failure, Job, JobCount, Prediction
 
+#: The chunks, bare by the end, and the counts of a job go in one with it, so that what it counted is never half there.
+_COUNTING = (Base.metadata.tables[Chunk.__tablename__], Base.metadata.tables[JobCount.__tablename__])
 #: Told how many rows were dealt with since it was told last.
 Progress = Callable[[int], None]
 
@@ -84,15 +86,15 @@ class Pruning:
         with self._database.read() as connection:
             if not _can_go(connection, job.id):
                 return
-        # The chunks, bare by now, go in one with the job, so that what it counted is never half there.
         for column in going_with_jobs():
-            if column.table is not Chunk.__table__:
+            if column.table not in _COUNTING:
                 self._prune_rows(job, column)
         with self._transaction(job) as connection:
             if connection is not None and _can_go(connection, job.id):
                 finished = connection.scalar(select(Job.finished_at).where(Job.id == job.id))
-                chunks = connection.execute(delete(Chunk).where(Chunk.job_id == job.id)).rowcount
-                self._account.of("chunks").add(chunks, [])
+                for table in _COUNTING:
+                    rows = connection.execute(delete(table).where(table.c.job_id == job.id)).rowcount
+                    self._account.of(table.name).add(rows, [])
                 connection.execute(delete(Job).where(Job.id == job.id))
                 self._account.of("jobs").add(1, [finished])
 

@@ -232,7 +232,12 @@ def test_ctrl_c_leaves_the_old_file(many: Path, tmp_path: Path, name: str) -> No
     folder.mkdir()
     (folder / name).write_text("old")
     process = subprocess.Popen(
-        [*RESULTS, "-o", str(folder / name)], env=environment(many), stderr=subprocess.PIPE, text=True
+        [*RESULTS, "-o", str(folder / name)],
+        env=environment(many),
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background may have it ignored, which is handed down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 3 for path in _partials(folder)) and time.monotonic() < deadline:

@@ -81,7 +81,8 @@ def test_a_broken_int8_model_is_refused_and_the_next_that_is_right_serves(
     assert [rung.precision for rung in rungs] == ["int8", "int8-but-down-projections"]
     assert "sure labels change" in str(rungs[0].refused)
     assert rungs[1].refused is None
-    assert rungs[1].figures["mean_drift"] == 0.0
+    # What is planted is computed in float32, or in bfloat16 where the CPU can.
+    assert rungs[1].figures["mean_drift"] < 0.005  # type: ignore[operator]
 
 
 def test_accuracy_on_known_labels_is_held_too(built: Artefacts, tmp_path: Path, any_speed: None) -> None:
@@ -108,7 +109,9 @@ def test_the_same_numbers_no_faster_are_not_worth_it(
     plant(built, "int8-but-down-projections", 1.0, tmp_path)
     rungs = walk_down(request(built, EVERY_RUNG))
     assert rungs[-1].precision == "float32"
-    assert all("it is no faster here" in str(rung.refused) for rung in rungs if rung.precision.startswith("int8"))
+    refused = {rung.precision: str(rung.refused) for rung in rungs}
+    assert "it is no faster here" in refused["int8"]
+    assert "it is no faster here" in refused["int8-but-down-projections"]
 
 
 def gain(monkeypatch: pytest.MonkeyPatch, of_int8: float) -> None:
