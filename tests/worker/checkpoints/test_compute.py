@@ -18,8 +18,8 @@ def test_products_are_in_bfloat16_inside_and_in_float32_again_after() -> None:
     model.predict_function = None
     after = model.predict(states, verbose=0)
     assert rounded.dtype == np.float32
-    # bfloat16 has 8 bits of precision, float32 24.
-    assert (np.abs(rounded - exact).max() > 1e-4) == has_bfloat16()
+    # bfloat16 has 8 bits of precision, float32 24. A CPU without it may do as if, slowly, or go on in float32.
+    assert np.abs(rounded - exact).max() > 1e-4 or not has_bfloat16()
     np.testing.assert_allclose(rounded, exact, atol=0.1)
     np.testing.assert_array_equal(unchanged, exact)
     np.testing.assert_array_equal(after, exact)
