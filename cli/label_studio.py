@@ -23,14 +23,14 @@ _NUMBER_STEP = "0.01"
 
 
 def model_to_correct(connection: Connection, job_id: int | None, reference: str | None) -> RegisteredModel:
-    """The one version whose answers a project is about: the job's or the one named, or else the only one there is.
+    """The one version whose answers a project is about: the one named or the job's, or else the only one there is.
 
     Raises UnknownJob, UnknownModel, and UsageError where several versions have scored.
     """
-    if job_id is not None and (of_job := job_status(connection, job_id).model_id) is not None:
-        return get_model(connection, of_job)
     if reference is not None:
         return find_model(connection, reference)
+    if job_id is not None and (of_job := job_status(connection, job_id).model_id) is not None:
+        return get_model(connection, of_job)
     models = scored_models(connection)
     if len(models) != 1:
         names = ", ".join(one.reference for one in models) or "there are none"

@@ -88,8 +88,7 @@ def _asked(format_: str, given: dict[str, Any]) -> tuple[_Write, str]:
 
 def _tasks(connection: Connection, given: dict[str, Any], answer: Answer) -> int:
     model = model_to_correct(connection, given["job"], given["model"])
-    about = {} if given["job"] else {"model": model.reference}
-    wanted = replace(result_filter(connection, {**given, **about}), limit=given["limit"])
+    wanted = replace(result_filter(connection, {**given, "model": model.reference}), limit=given["limit"])
     return write_tasks(find_results(connection, wanted), answer.file, model)
 
 

@@ -94,6 +94,17 @@ def test_labels_are_escaped_in_the_configuration(run: Run) -> None:
     assert tuple(one.get("value") for one in view.iter("Choice")) == labels
 
 
+def test_what_tasks_are_not_made_of_is_refused(run: Run) -> None:
+    for arguments in (("--failures",), ("--group-by", "label"), ("--count",), ("--disagree", "mark", "topics")):
+        refused(run("results", "--format", "label-studio", *arguments), f"{arguments[0]} does not go with --format")
+
+
+def test_tasks_of_a_job_are_of_the_model_that_is_named(run: Run) -> None:
+    # Job 2 is of topics; nothing of sentiment's is among its reviews.
+    assert document(run("results", "--format", "label-studio", "--job", 2, "--model", "sentiment")) == []
+    assert document(run("results", "--format", "label-studio", "--job", 2, "--model", "topics"))
+
+
 def test_tasks_are_of_one_version(run: Run) -> None:
     result = run("results", "--uncertain", 2, "--format", "label-studio")
     refused(result, "give --model; those that scored: mark@1, sentiment@1, topics@1")
