@@ -83,9 +83,15 @@ def test_a_job_shows_all_that_it_read_and_else_the_newest_text_counts(ask: Ask, 
     def ids(asked: str) -> set[int]:
         return {one["review_id"] for one in json.loads(ask(f"{asked} --json")[0])}
 
-    mine = stored.job_reviews[1] & {row.review_id for row in stored.rows if row.model == "old@1"}
-    assert ids("--job 1") == mine
-    assert ids("--job 1 --revisions current") == mine & stored.current < mine
+    def of_job(job: int) -> set[int]:
+        model = stored.job_models[job]
+        return stored.job_reviews[job] & {row.review_id for row in stored.rows if stored.models[row.model] == model}
+
+    # One that has read a text which has changed since.
+    job = next(job for job in stored.job_models if of_job(job) - stored.current)
+    mine = of_job(job)
+    assert ids(f"--job {job}") == mine
+    assert ids(f"--job {job} --revisions current") == mine & stored.current < mine
     assert ids("") == {row.review_id for row in stored.rows} & stored.current
     assert ids("--revisions all") == {row.review_id for row in stored.rows}
 
