@@ -1,23 +1,16 @@
 """Conditions on the probability that a model gives any one label, whether it is the top one or not."""
 
-import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection
 
 from db.dialect import json_number
 from db.errors import BadCondition, BadFilter
+from db.orders import ORDERS
 from db.tables import Prediction
 
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}
 #: The last comparison counts: a label may hold others.
 _WRITTEN = re.compile(r"(?P<label>.+)(?P<comparison><=|>=|<|>)(?P<value>[^<>=]+)", re.DOTALL)
 
@@ -51,7 +44,7 @@ def read_bound(written: str) -> Bound:
 
 def within(connection: Connection, bound: Bound) -> ColumnElement[bool]:
     """Whether a prediction's probability of the label is so; one of a model without that label never is."""
-    return _COMPARISONS[bound.comparison](json_number(connection, Prediction.probabilities, bound.label), bound.value)
+    return ORDERS[bound.comparison](json_number(connection, Prediction.probabilities, bound.label), bound.value)
 
 
 def check_bounds(bounds: Iterable[Bound]) -> None:

@@ -1,25 +1,18 @@
 """The columns that jobs keep beside their reviews, in `reviews.metadata`, and conditions on what stands in them."""
 
-import operator
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
 
 from db.dialect import bytewise, is_number, json_text, number, to_number
 from db.errors import BadCondition, UnknownColumn
+from db.orders import ORDERS
 from db.tables import Job, Review
 
 #: Where the params of a job name the columns that it keeps.
 KEPT_COLUMNS = "kept_columns"
-_ORDERS: dict[str, Callable[[Any, Any], Any]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}
 _WRITTEN = re.compile(r"(?P<column>.+?)(?P<comparison>!=|<=|>=|=|<|>)(?P<value>.*)", re.DOTALL)
 
 
@@ -68,7 +61,7 @@ def satisfies(connection: Connection, condition: Condition) -> ColumnElement[boo
     """
     text, value = json_text(connection, Review.extra, condition.column), condition.value
     wanted = number(connection, value) if is_number(value) else None
-    compare = _ORDERS.get(condition.comparison)
+    compare = ORDERS.get(condition.comparison)
     if compare is not None:
         if wanted is None:
             return compare(bytewise(connection, text), value)
