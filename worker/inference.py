@@ -3,9 +3,7 @@
 A sequence is what a model reads at once: a review, or a window of a long one.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +14,7 @@ from worker.checkpoints.tokenizer import Encoded
 from worker.errors import reason_of
 from worker.memory import is_out_of_memory
 from worker.models import LoadedModel
+from worker.streams import Ended, Taken, infer_batches
 from worker.waiting import WaitingBatches
 
 #: After so many reviews that failed alone, and not one that was scored, it is the model that is broken.
@@ -32,18 +31,11 @@ class Costs:
         self._device_s = np.zeros(len(encoded))
         self._widths = np.zeros(len(encoded), np.int64)
 
-    @contextmanager
-    def timing(self, indices: Sequence[int], width: int) -> Iterator[None]:
-        """Count the time of the block, in which a batch is inferred, and where it succeeds its tokens.
-
-        `width` is what the batch was padded to, in tokens.
-        """
-        began = time.perf_counter()
-        try:
-            yield
-            self._widths[indices] = width
-        finally:
-            self._device_s[indices] += (time.perf_counter() - began) / len(indices)
+    def add(self, ended: Ended) -> None:
+        """Count the time of a batch, and where it succeeded its tokens, padding included."""
+        self._device_s[ended.indices] += ended.device_s / len(ended.indices)
+        if ended.error is None:
+            self._widths[ended.indices] = ended.batch.token_ids.shape[1]
 
     def of(self, indices: Sequence[int], device: str) -> Effort:
         """What these sequences took together on that device."""
@@ -81,16 +73,19 @@ def infer(
     """
     reviews = range(len(waiting.encoded)) if review_of is None else review_of
     inferred = Inferred(Costs(waiting.encoded))
-    while (taken := waiting.take()) is not None:
-        indices, batch = taken
-        before_batch(len(inferred.logits) + len(inferred.reasons))
-        try:
-            with inferred.costs.timing(indices, batch.token_ids.shape[1]):
-                logits = loaded.engine.logits(batch)
-        except Exception as error:
-            _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred, reviews)
+
+    def take() -> Taken | None:
+        taken = waiting.take()
+        if taken is not None:
+            before_batch(len(inferred.logits) + len(inferred.reasons))
+        return taken
+
+    for ended in infer_batches(loaded.engine, take):
+        inferred.costs.add(ended)
+        if ended.error is not None:
+            _after_error(ended.error, loaded, waiting, ended, inferred, reviews)
         else:
-            inferred.logits.update(zip(indices, logits, strict=True))
+            inferred.logits.update(zip(ended.indices, ended.answer(), strict=True))
     return inferred
 
 
@@ -98,13 +93,12 @@ def _after_error(
     error: Exception,
     loaded: LoadedModel,
     waiting: WaitingBatches,
-    indices: list[int],
-    tokens: int,
+    ended: Ended,
     inferred: Inferred,
     review_of: Sequence[int],
 ) -> None:
     """Decide what becomes of the sequences of a batch that failed."""
-    reason = reason_of(error)
+    indices, reason = ended.indices, reason_of(error)
     log.warning("batch failed", action="batch_failed", sequences=len(indices), reason=reason)
     if len(indices) == 1:
         inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
@@ -112,8 +106,11 @@ def _after_error(
         if not inferred.logits and len(failed) >= _BROKEN_AFTER:
             raise error
     elif is_out_of_memory(error):
-        loaded.budget.halve(tokens)
-        waiting.put_back(indices)
+        tokens = ended.batch.token_ids.size * loaded.engine.streams
+        # Batches that were computed at once may fail together: the budget is halved for the first of them.
+        if tokens <= loaded.budget.tokens:
+            loaded.budget.halve(tokens)
+        waiting.cut_again(indices)
     else:
         middle = len(indices) // 2
         waiting.put_back(indices[:middle], indices[middle:])

@@ -98,7 +98,7 @@ class LoadedModels:
         budget = TokenBudget(self._database, model_id, self.device, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
-        return LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs))
+        return LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs, engine.streams))
 
     def _check_unchanged(self, record: RegisteredModel) -> None:
         # A version answers for good as it did when it was registered: what others made of its files is another one.

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from db.database import Database
 from worker import process, supervisor
 from worker.engines.base import Batch
+from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.tensorflow import TensorFlowEngine
 from worker.lease import Heartbeat
 
@@ -101,6 +102,12 @@ def hang_in_a_batch() -> None:
     TensorFlowEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
 
 
+def hang_in_the_streams() -> None:
+    """The same of an engine that computes batches in threads of their own, one for each core."""
+    os.environ["REVIEWMILL_ENGINE"] = "openvino"
+    OpenVINOEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
+
+
 #: What a worker of small memory can take.
 FITTING_TOKENS = 1_000
 
@@ -113,6 +120,7 @@ FAULTS = {
     "small-memory": small_memory,
     "out-of-memory": out_of_memory,
     "hang-in-a-batch": hang_in_a_batch,
+    "hang-in-the-streams": hang_in_the_streams,
 }
 
 if __name__ == "__main__":
