@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.backend import keras, keras_hub
+from worker.checkpoints.gelu import gelu
 from worker.checkpoints.settings import ACTIVATIONS, Settings
 
 #: Any rate above 0: a Keras dropout built with 0 has no random state, and could not be given a rate later.
@@ -63,5 +64,5 @@ def _adjust(layer: keras.layers.Layer, settings: Settings) -> None:
 def _activation(name: str) -> Any:
     keras_name, approximate = ACTIVATIONS[name]
     if keras_name == "gelu":
-        return functools.partial(keras.activations.gelu, approximate=approximate)
+        return functools.partial(keras.activations.gelu, approximate=True) if approximate else gelu
     return keras.activations.get(keras_name)
