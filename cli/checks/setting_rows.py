@@ -1,0 +1,49 @@
+"""Every setting: its value, fit to be shown, where that comes from, and what it means."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from cli.checks.masking import MASK, masked_value
+from cli.checks.patient import SETTINGS, in_environment, variable
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting as it is in force. `value` is None where nothing is set; `source` is environment or default."""
+
+    name: str
+    value: str | None
+    source: str
+    meaning: str
+
+
+def setting_rows() -> list[SettingRow]:
+    """Every setting of every room, once, a room after another."""
+    fields: dict[str, FieldInfo] = {}
+    for kind in SETTINGS:
+        for name, field in kind.model_fields.items():
+            fields.setdefault(name, field)
+    return [_row(name, field) for name, field in fields.items()]
+
+
+def _row(name: str, field: FieldInfo) -> SettingRow:
+    said = in_environment(variable(name))
+    default = field.get_default(call_default_factory=True)
+    if said is not None:
+        value = _shown(name, field, said)
+    else:
+        value = None if default in (None, "") or isinstance(default, SecretStr) else str(default)
+    return SettingRow(variable(name), value, "default" if said is None else "environment", field.description or "")
+
+
+def _shown(name: str, field: FieldInfo, value: str) -> str:
+    return MASK if value and field.annotation is SecretStr else masked_value(name, value)
+
+
+def known_variables() -> Iterator[str]:
+    """The variables of all settings."""
+    for kind in SETTINGS:
+        yield from map(variable, kind.model_fields)
