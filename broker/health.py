@@ -60,7 +60,7 @@ def _info(client: redis.Redis, section: str) -> dict[str, Any]:
 
 def _config(client: redis.Redis) -> dict[str, str]:
     try:
-        return {name: value for setting in _SETTINGS for name, value in client.config_get(setting).items()}
+        return {str(name): str(value) for one in _SETTINGS for name, value in client.config_get(one).items()}
     except (redis.exceptions.NoPermissionError, redis.exceptions.ResponseError):
         # A user of few rights, or a hosted server that has no such command.
         return {}

@@ -38,7 +38,9 @@ def _load(name: str, statement: str) -> Finding | None:
             timeout=_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        return wrong(NAME, f"{name} did not load in {_TIMEOUT_S} s", "see whether this machine has memory and CPU to spare")
+        return wrong(
+            NAME, f"{name} did not load in {_TIMEOUT_S} s", "see whether this machine has memory and CPU to spare"
+        )
     if child.returncode == 0:
         return None
     said = [line for line in child.stderr.splitlines() if line.strip()]

@@ -1,9 +1,9 @@
-"""The installation that is examined: its settings, and the database and the Redis that they name, where these answer."""
+"""The installation that is examined: its settings, and the database and the Redis that they name."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -44,7 +44,9 @@ class Patient:
     database: Database | None = None
     app: Celery | None = None
     #: Whether the tables are those of this version, so that they can be asked.
-    has_tables: bool = field(default=False)
+    has_tables: bool = False
+    #: Tells a person what is looked at now.
+    say: Callable[[str], None] = lambda _words: None
 
     @contextmanager
     def asking(self) -> Iterator[Connection | None]:
@@ -56,14 +58,14 @@ class Patient:
             yield connection
 
 
-def admit(scope: Scope) -> Patient:
+def admit(scope: Scope, say: Callable[[str], None]) -> Patient:
     """The patient by the settings in the environment. Raises pydantic's ValidationError where one is not allowed."""
-    return Patient(scope, BrokerSettings(), DatabaseSettings(), ProducerSettings(), WorkerSettings())
+    return Patient(scope, BrokerSettings(), DatabaseSettings(), ProducerSettings(), WorkerSettings(), say=say)
 
 
 def wrong_settings() -> list[tuple[str, Mapping[str, Any]]]:
     """Each setting whose value is not allowed, by its variable's name, and pydantic's words about it."""
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for kind in SETTINGS:
         try:
             kind()

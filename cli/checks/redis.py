@@ -53,7 +53,9 @@ def _look_at(patient: Patient, url: str) -> Iterator[Finding]:
 
 def _version(state: RedisState) -> Iterator[Finding]:
     if state.version_numbers < OLDEST:
-        yield wrong(NAME, f"Redis {state.version} is too old", f"use Redis {'.'.join(map(str, OLDEST))} or newer, or Valkey")
+        yield wrong(
+            NAME, f"Redis {state.version} is too old", f"use Redis {'.'.join(map(str, OLDEST))} or newer, or Valkey"
+        )
 
 
 def _memory(state: RedisState) -> Iterator[Finding]:

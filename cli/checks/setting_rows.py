@@ -32,11 +32,14 @@ def setting_rows() -> list[SettingRow]:
 def _row(name: str, field: FieldInfo) -> SettingRow:
     said = in_environment(variable(name))
     default = field.get_default(call_default_factory=True)
-    if said is not None:
-        value = _shown(name, field, said)
-    else:
-        value = None if default in (None, "") or isinstance(default, SecretStr) else str(default)
+    value = _told(default) if said is None else _shown(name, field, said)
     return SettingRow(variable(name), value, "default" if said is None else "environment", field.description or "")
+
+
+def _told(default: object) -> str | None:
+    if default in (None, "") or isinstance(default, SecretStr):
+        return None
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _shown(name: str, field: FieldInfo, value: str) -> str:
