@@ -41,7 +41,7 @@ def _look_at(patient: Patient, url: str) -> Iterator[Finding]:
         app = make_app(url)
         state = examine_redis(app)
     except BrokerError as error:
-        yield wrong(NAME, str(error), "start it, or set REVIEWMILL_REDIS_URL to one that runs")
+        yield wrong(NAME, str(error), _how_to_reach(str(error)))
         return
     patient.app = app
     yield ok(NAME, f"Redis {state.version} answers at {masked_url(url)}")
@@ -49,6 +49,14 @@ def _look_at(patient: Patient, url: str) -> Iterator[Finding]:
     yield from found
     if not any(one.status is not Status.OK for one in found):
         yield ok(NAME, "it evicts nothing, closes no idle connection, and keeps what it has on disk")
+
+
+def _how_to_reach(said: str) -> str:
+    if "MISCONF" in said:
+        return "it answers, but cannot write its snapshot: see its log, and give its disk room and its folder rights"
+    if any(word in said for word in ("NOAUTH", "WRONGPASS", "NOPERM", "invalid username-password")):
+        return "it answers: give REVIEWMILL_REDIS_URL a user and a password that it knows, with the rights it takes"
+    return "start it, or set REVIEWMILL_REDIS_URL to one that runs"
 
 
 def _version(state: RedisState) -> Iterator[Finding]:
