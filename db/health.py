@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, text
 
 from db.clock import database_time
 from db.database import Database
@@ -19,6 +19,10 @@ READ, WRITES = "SELECT", ("INSERT", "UPDATE", "DELETE")
 _ABOUT_SERVER = text(
     "SELECT current_setting('server_version'), current_setting('server_version_num')::int, "
     "current_setting('server_encoding'), current_setting('transaction_read_only') = 'on', current_user"
+)
+_WITHOUT = text(
+    "SELECT named FROM unnest(CAST(:tables AS text[])) AS named "
+    "WHERE NOT has_table_privilege(named, CAST(:right AS text)) ORDER BY named"
 )
 
 
@@ -76,5 +80,4 @@ def clock_difference(database: Database) -> ClockDifference:
 
 
 def _without(connection: Connection, tables: Sequence[str], right: str) -> list[str]:
-    named = func.unnest(bindparam("tables", tables)).column_valued("named")
-    return list(connection.scalars(select(named).where(~func.has_table_privilege(named, right)).order_by(named)))
+    return list(connection.scalars(_WITHOUT, {"tables": list(tables), "right": right}))

@@ -41,7 +41,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("named")
 def test_a_database_as_it_should_be_has_nothing_wrong(findings: Examine) -> None:
-    found = [one for name in ("database", "sqlite", "postgresql", "clocks", "workers", "work") for one in findings(name)]
+    found = [
+        one for name in ("database", "sqlite", "postgresql", "clocks", "workers", "work") for one in findings(name)
+    ]
     assert len(found) == 5
     assert {one.status for one in found if one.check != "workers"} == {Status.OK}
 
@@ -83,7 +85,9 @@ def test_a_damaged_page_is_found_unless_it_is_to_be_quick(file: Path, findings: 
     with sqlite3.connect(file) as connection:
         for number in range(2_000):
             row = (number, "s", str(number), "t" * 200, str(number), "2026-11-01 10:00:00.000000")
-            insert = "INSERT INTO reviews (id, source, external_id, text, text_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+            insert = (
+                "INSERT INTO reviews (id, source, external_id, text, text_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+            )
             connection.execute(insert, row)
         (page,) = connection.execute(
             "SELECT rootpage FROM sqlite_master WHERE name = 'reviews' AND type = 'table'"
@@ -142,13 +146,13 @@ def test_a_database_of_another_encoding_is_wrong(
 ) -> None:
     engine = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        made = "CREATE DATABASE not_utf8 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        made = "CREATE DATABASE not_utf8 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         connection.execute(text(made))
     url = engine.url.set(database="not_utf8").render_as_string(hide_password=False)
     engine.dispose()
     monkeypatch.setenv("REVIEWMILL_DATABASE_URL", url)
     one = only(findings("postgresql"))
-    assert (one.status, "SQL_ASCII" in one.what) == (Status.WRONG, True)
+    assert (one.status, "LATIN1" in one.what) == (Status.WRONG, True)
 
 
 def test_what_a_user_of_few_rights_lacks_is_told(
