@@ -26,6 +26,7 @@ COMMANDS = {
     "up": ("cli.up", "Keep the embedded stack running, and the schedules."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
     "beat": ("cli.beat", "Run the schedules, and ring again for work whose message was lost."),
+    "top": ("cli.top", "Watch jobs, workers and rates as they go."),
     "doctor": ("cli.doctor", "Check everything, and say how to mend what is wrong."),
     "prune": ("cli.prune", "Delete what old jobs left behind."),
     "forget": ("cli.forget", "Delete a review everywhere, by your own id."),
