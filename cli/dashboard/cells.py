@@ -51,7 +51,7 @@ def headline(snapshot: Snapshot) -> str:
         f"{snapshot.reviews_per_s:,.1f} reviews/s",
         f"{running} running",
         f"{waiting} waiting",
-        f"{workers} worker{'' if workers == 1 else 's'}" if workers else "no worker is alive",
+        f"{workers} worker{'' if workers == 1 else 's'}" if workers else "no worker",
     ]
     return " · ".join(told)
 

@@ -31,14 +31,17 @@ def _section(section: Section, lines: int, width: int) -> list[RenderableType]:
     all_ = len(section.rows) + section.beyond
     if not all_:
         return [_line(section.title, width, "bold"), _line("none", width, "dim")]
-    shown = section.rows if lines >= all_ else section.rows[: max(0, lines - 1)]
-    parts = [_line(f"{section.title} ({all_:,})", width, "bold"), _table(section.columns, shown, width)]
-    left = all_ - len(shown)
-    return [*parts, _line(f"and {left:,} more", width, "dim")] if left else parts
+    # A single line is better filled with a row: how many there are stands in the title.
+    shown = section.rows[:lines] if lines >= all_ or lines < 2 else section.rows[: lines - 1]
+    parts: list[RenderableType] = [_line(f"{section.title} ({all_:,})", width, "bold")]
+    parts.append(_table(section.columns, shown, width))
+    if (left := all_ - len(shown)) and lines > len(shown):
+        parts.append(_line(f"and {left:,} more", width, "dim"))
+    return parts
 
 
 def _lines_for_rows(sections: Sequence[Section], room: int | None) -> list[int]:
-    """How many lines each section has for its rows and for telling of more: the first gets two for each of another's."""
+    """How many lines each section has for its rows and for telling of more; the first has two for each of another's."""
     wanted = [len(one.rows) + bool(one.beyond) for one in sections]
     if room is None:
         return wanted
@@ -53,9 +56,10 @@ def _lines_for_rows(sections: Sequence[Section], room: int | None) -> list[int]:
 def _table(columns: Sequence[Column], rows: Sequence[object], width: int) -> Table:
     told = {column.name: [harmless(column.told(row)) for row in rows] for column in columns}
     kept = _that_fit(columns, told, width)
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", width=width)
+    gives_way = not kept[-1].is_number
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", expand=gives_way)
     for column in kept:
-        is_last = column is kept[-1]
+        is_last = gives_way and column is kept[-1]
         table.add_column(
             column.name,
             justify="right" if column.is_number else "left",
