@@ -218,8 +218,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(planted: Database) -> Iterator[Terminal]:
-    opened = Terminal(30, 110, "--every", "0.2")
+def terminal(planted: Database, request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    opened = Terminal(30, 110, "--every", getattr(request, "param", "0.2"))
     yield opened
     opened.close()
 
@@ -240,18 +240,26 @@ def test_the_live_view_goes_and_leaves_the_terminal_as_it_was(terminal: Terminal
     assert b"Traceback" not in terminal.shown
 
 
-def test_the_live_view_follows_the_work_and_the_terminals_size(terminal: Terminal, planted: Database) -> None:
+def test_the_live_view_follows_the_work(terminal: Terminal, planted: Database) -> None:
     wait_until(lambda: b"12.5 reviews/s" in terminal.read(), 30)
     with planted.write() as connection:
         connection.execute(update(Job).where(Job.id == 2).values(state="cancelled"))
         sign = SignOfLife("box:7", "box", 7, "cpu@box", ["score"], "cpu", [], "0.1.0", 99.5, 0.1)
         register_worker(connection, sign)
     wait_until(lambda: b"99.5 reviews/s" in terminal.read() and b"0 waiting" in terminal.read(), 30)
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("terminal", ["3600"], indirect=True)
+def test_the_live_view_is_drawn_anew_when_the_terminals_size_changes(terminal: Terminal) -> None:
+    """At once, not with the next look, which would be in an hour."""
+    wait_until(lambda: b"12.5 reviews/s" in terminal.read(), 30)
     terminal.resize(9, 44)
     wait_until(lambda: len(_lines(terminal.read())) == 9, 30)
     lines = _lines(terminal.read())
     assert max(map(len, lines)) <= 44
-    assert any("Jobs (2)" in line for line in lines)
+    assert any("Jobs (3)" in line for line in lines)
     terminal.press("q")
     assert terminal.end() == 0
 
