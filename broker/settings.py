@@ -4,10 +4,14 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from platformdirs import user_data_dir
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.errors import StackError
+from broker.secret_files import SecretFile, either
 
 #: The operating system's limit on the path of a unix socket is 108 bytes on Linux, 104 on macOS.
 _LONGEST_SOCKET_PATH = 100
@@ -26,11 +30,17 @@ class BrokerSettings(BaseSettings):
         default="",
         description="redis://[:PASSWORD@]HOST:PORT/DB, rediss:// for TLS. Empty: the embedded stack.",
     )
+    redis_url_file: SecretFile | None = Field(
+        default=None, description="File that holds that URL, instead of REVIEWMILL_REDIS_URL."
+    )
+    redis_password_file: SecretFile | None = Field(
+        default=None, description="File that holds the password of the Redis user, for a URL without one."
+    )
 
     @property
     def is_embedded(self) -> bool:
         """Whether commands start a stack of their own."""
-        return not self.redis_url
+        return not (self.redis_url or self.redis_url_file)
 
     @property
     def run_dir(self) -> Path:
@@ -53,5 +63,20 @@ class BrokerSettings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """The Celery URL in force."""
-        return self.redis_url or f"redis+socket://{self.socket}"
+        """The Celery URL in force, password included. Raises StackError where two settings tell of the same."""
+        url = either("REVIEWMILL_REDIS_URL", self.redis_url, self.redis_url_file)
+        if self.redis_password_file is not None:
+            return _with_password(url, self.redis_password_file)
+        return url or f"redis+socket://{self.socket}"
+
+
+def _with_password(url: str, password: SecretStr) -> str:
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    if parts.scheme not in ("redis", "rediss") or not host:
+        raise StackError(
+            "REVIEWMILL_REDIS_PASSWORD_FILE is set, so REVIEWMILL_REDIS_URL must be a server's URL; write redis://HOST:6379/0"
+        )
+    if ":" in user:
+        raise StackError("REVIEWMILL_REDIS_PASSWORD_FILE is set, and the Redis URL has a password too")
+    return parts._replace(netloc=f"{user}:{quote(password.get_secret_value(), safe='')}@{host}").geturl()

@@ -56,7 +56,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
-    secret = context.settings.notify_secret.get_secret_value()
+    secret = context.settings.signing_secret
     Notifier(context.database, context.owner, secret).start(context.stopping)
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
     worker = context.app.Worker(

@@ -7,6 +7,8 @@ from platformdirs import user_data_dir
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.secret_files import SecretFile, either
+
 
 class WorkerSettings(BaseSettings):
     """How a worker works."""
@@ -91,6 +93,14 @@ class WorkerSettings(BaseSettings):
         description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
         "receivers. Without it none are posted by this process.",
     )
+    notify_secret_file: SecretFile | None = Field(
+        default=None, description="File that holds that secret, instead of REVIEWMILL_NOTIFY_SECRET."
+    )
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs notifications, or nothing. Raises DatabaseError where two settings tell of it."""
+        return either("REVIEWMILL_NOTIFY_SECRET", self.notify_secret.get_secret_value(), self.notify_secret_file)
 
     @property
     def first_token_budget(self) -> int:
