@@ -31,7 +31,7 @@ def check_notify(url: str | None, settings: ProducerSettings) -> str | None:
         raise NotifyError(f"--notify {masked(url)} is not a URL that can be posted to; {_ALLOWED}")
     if not settings.signing_secret:
         raise NotifyError(
-            "--notify signs what it posts: set REVIEWMILL_NOTIFY_SECRET or its _FILE, the same here and for the workers"
+            "--notify signs what it posts: set REVIEWMILL_NOTIFY_SECRET, the same here and for the workers"
         )
     return url
 
