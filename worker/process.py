@@ -13,7 +13,7 @@ from broker.presence import worker_name
 from broker.settings import BrokerSettings
 from db.schema import open_database
 from worker.context import WorkerContext
-from worker.devices import device_name
+from worker.devices.device import device_name
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.notifier import Notifier
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Work until SIGTERM: then the chunks in hand are given back at their next batch, and the process ends."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="The name of a worker.devices.Device.")
     parser.add_argument("--queues", default=",".join(QUEUES.values()))
     options = parser.parse_args(arguments)
     log_to_stderr()
