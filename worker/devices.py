@@ -25,8 +25,8 @@ def find_devices(wanted: str) -> list[str]:
 
 
 def device_name(device: str) -> str:
-    """The name of a device of this machine among all machines, such as `host/cpu` or `host/gpu0`."""
-    return f"{socket.gethostname()}/{device if device == 'cpu' else 'gpu' + device}"
+    """The name of a device of this machine among all machines, such as `cpu@host` or `gpu0@host`."""
+    return f"{device if device == 'cpu' else 'gpu' + device}@{socket.gethostname()}"
 
 
 def _gpus() -> list[str]:

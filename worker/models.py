@@ -65,6 +65,11 @@ class LoadedModels:
             return self._loaded[key]
 
     @property
+    def loaded(self) -> list[LoadedModel]:
+        """The models in memory now, the one used last at the end; never waits for one that is being loaded."""
+        return list(self._loaded.values())
+
+    @property
     def is_loading(self) -> bool:
         """Whether somebody loads a model, or looks for its precision, so that `get` would wait."""
         return self._loading.locked()

@@ -18,6 +18,7 @@ from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.notifier import Notifier
 from worker.settings import WorkerSettings
+from worker.signs_of_life import SignsOfLife
 from worker.stopping import Stopper
 from worker.sweep import Sweeper
 from worker.tasks import register_tasks
@@ -51,13 +52,15 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     """Work on the chunks of those queues until told to stop; ends the process."""
     # Celery would set up logging of its own over ours.
     setup_logging.connect(_no_logging, weak=False)
-    stopper = Stopper(context)
+    signs = SignsOfLife(context, queues)
+    stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
     secret = context.settings.notify_secret.get_secret_value()
     Notifier(context.database, context.owner, secret).start(context.stopping)
+    signs.start()
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
     worker = context.app.Worker(
         pool="threads",
@@ -69,6 +72,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
         quiet=True,
     )
     worker.start()
+    signs.end()
     log.info("worker stopped", action="worker_stopped", owner=context.owner)
     raise SystemExit(worker.exitcode)
 

@@ -157,8 +157,16 @@ def _infer(
 
     interludes = Interludes(context, claims, score_chunks)
 
-    def before_batch(done: int) -> None:
+    noted = 0
+
+    def note(done: int) -> None:
+        nonlocal noted
         heartbeat.done = done * len(readings) // len(sequences.encoded)
+        context.reviews.note(heartbeat.done - noted)
+        noted = heartbeat.done
+
+    def before_batch(done: int) -> None:
+        note(done)
         heartbeat.check()
         interludes.play()
 
@@ -167,6 +175,8 @@ def _infer(
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
     with context.device:
         inferred = infer(loaded, waiting, before_batch, sequences.review_of)
+    if sequences.encoded:
+        note(len(sequences.encoded))
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
     return _Bill(loaded.budget.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))

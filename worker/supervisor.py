@@ -15,6 +15,7 @@ from broker.child import start_child
 from db.claims import release_dead
 from db.database import Database
 from db.errors import DatabaseError
+from db.workers import remove_worker
 from worker.owners import owner_of
 
 #: A process that dies at once is not started again at once; one that lived this long starts afresh.
@@ -101,6 +102,7 @@ def _free_leases(database: Database, pid: int) -> None:
     try:
         with database.write() as connection:
             freed = release_dead(connection, owner_of(pid))
+            remove_worker(connection, owner_of(pid))
     except DatabaseError as error:
         log.warning("leases not freed", action="leases_not_freed", reason=str(error))
     else:
