@@ -13,6 +13,10 @@ class SchemaMismatch(DatabaseError):
     """The tables are not those this version of Reviewmill works with."""
 
 
+class BackupError(DatabaseError):
+    """No copy of the database can be made there."""
+
+
 class UnknownJob(DatabaseError):
     """No job has that id."""
 

@@ -43,7 +43,7 @@ _WITHOUT_RIGHTS = [
 
 
 def _opened() -> str:
-    """Commands that open what an image has and is here in a folder of somebody's own, as an interpreter in a home is."""
+    """Commands that open what an image has, and what is in a folder of somebody's own here: an interpreter, perhaps."""
     needed = [Path(sys.base_prefix), Path(sys.prefix), ROOT]
     closed = {path: _closed(path) for path in needed}
     kept = {path: f"/run/opened/{number}" for number, path in enumerate(needed) if closed[path]}
