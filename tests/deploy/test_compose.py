@@ -196,11 +196,11 @@ def test_secrets_are_in_no_commit_and_in_no_image() -> None:
     assert not [line for line in ignored if line.startswith("!") and "secret" in line]
 
 
-def test_prometheus_asks_the_workers_on_their_port(services: Services) -> None:
+def test_prometheus_asks_workers_and_the_beat_on_their_port(services: Services) -> None:
     (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
     (found,) = job["dns_sd_configs"]
-    assert set(found["names"]) == WORKERS
-    for name in WORKERS:
+    assert set(found["names"]) == WORKERS | {"beat"}
+    for name in found["names"]:
         environment = services[name]["environment"]
         assert (environment["REVIEWMILL_METRICS_PORT"], environment["REVIEWMILL_METRICS_ADDRESS"]) == (
             str(found["port"]),

