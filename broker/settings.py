@@ -9,6 +9,8 @@ from platformdirs import user_data_dir
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from broker.tls import with_checks
+
 #: The operating system's limit on the path of a unix socket is 108 bytes on Linux, 104 on macOS.
 _LONGEST_SOCKET_PATH = 100
 
@@ -16,7 +18,7 @@ _LONGEST_SOCKET_PATH = 100
 class BrokerSettings(BaseSettings):
     """Where the doorbell hangs."""
 
-    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_", env_ignore_empty=True)
 
     home: Path = Field(
         default_factory=lambda: Path(user_data_dir("reviewmill")),
@@ -24,7 +26,18 @@ class BrokerSettings(BaseSettings):
     )
     redis_url: str = Field(
         default="",
-        description="redis://[:PASSWORD@]HOST:PORT/DB, rediss:// for TLS. Empty: the embedded stack.",
+        description="redis://[USER:PASSWORD@]HOST:PORT/DB, rediss:// for TLS. Empty: the embedded stack.",
+    )
+    redis_ca_file: Path | None = Field(
+        default=None,
+        description="With rediss://: a PEM file of the CAs that vouch for Redis. Empty: those of the system.",
+    )
+    redis_cert_file: Path | None = Field(
+        default=None,
+        description="With rediss://: a PEM file of the certificate that Redis is shown, if it asks for one.",
+    )
+    redis_key_file: Path | None = Field(
+        default=None, description="With rediss://: a PEM file of that certificate's private key, without a passphrase."
     )
 
     @property
@@ -53,5 +66,6 @@ class BrokerSettings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """The Celery URL in force."""
-        return self.redis_url or f"redis+socket://{self.socket}"
+        """The Celery URL in force, with what TLS is to check. Raises InsecureRedis."""
+        url = self.redis_url or f"redis+socket://{self.socket}"
+        return with_checks(url, self.redis_ca_file, self.redis_cert_file, self.redis_key_file)
