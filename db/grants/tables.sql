@@ -21,8 +21,8 @@ GRANT SELECT ON notifications TO reviewmill_producer, reviewmill_worker;
 -- The producer stores reviews and jobs. It cannot write an answer, nor delete a review.
 GRANT INSERT ON reviews, models, jobs, chunks, failures, examples, corrections, notifications TO reviewmill_producer;
 GRANT UPDATE (metadata) ON reviews TO reviewmill_producer;
--- Nothing else of a version ever changes.
-GRANT UPDATE (aliases) ON models TO reviewmill_producer;
+-- Nothing else of a version ever changes; wherever its files are, they are held against its digest.
+GRANT UPDATE (aliases, path) ON models TO reviewmill_producer;
 -- To cancel and to retry.
 GRANT UPDATE (state, error, finished_at, schedule_id) ON jobs TO reviewmill_producer;
 GRANT UPDATE (
@@ -40,6 +40,7 @@ TO reviewmill_producer;
 -- The worker writes answers, and how far it is. It cannot change what it was given to read, nor make a job.
 GRANT INSERT, UPDATE ON predictions, job_counts, precisions, token_budgets TO reviewmill_worker;
 GRANT INSERT ON models, chunks, failures, training_metrics TO reviewmill_worker;
+GRANT UPDATE (path) ON models TO reviewmill_worker;
 GRANT UPDATE (state, model_id, error, started_at, finished_at, served_at) ON jobs TO reviewmill_worker;
 GRANT UPDATE (
   state, attempt, lease_owner, lease_expires_at, next_attempt_at, rung_at, errors, deaths, lead_id, alone, device,

@@ -25,15 +25,16 @@ INSERTS = {
 }
 UPDATES = {
     "producer": "reviews models jobs chunks corrections notifications schedules schedule_runs",
-    "worker": "jobs chunks predictions job_counts precisions token_budgets workers notifications",
+    "worker": "models jobs chunks predictions job_counts precisions token_budgets workers notifications",
     "reader": "",
 }
 DELETES = {"producer": "failures schedules schedule_runs", "worker": "training_metrics workers", "reader": ""}
 #: Columns that a user must never change, whatever else it may of the table.
 NEVER = {
     ("producer", "reviews"): "source external_id text text_pair text_hash",
-    ("producer", "models"): "name version digest path labels metrics",
+    ("producer", "models"): "name version digest labels metrics",
     ("producer", "jobs"): "kind model_id params priority total",
+    ("worker", "models"): "name version digest labels metrics aliases",
     ("worker", "jobs"): "kind params priority total schedule_id",
     ("worker", "chunks"): "job_id position",
     ("worker", "notifications"): "job_id url delivery_id",
@@ -51,7 +52,7 @@ REFUSED = {
         "UPDATE reviews SET text = 'another'",
         "DELETE FROM predictions",
         "INSERT INTO jobs (kind) VALUES ('score')",
-        "UPDATE models SET path = '/elsewhere'",
+        "UPDATE models SET digest = 'another'",
         "SELECT * FROM schedules",
     ],
     "reader": [
