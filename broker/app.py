@@ -3,6 +3,8 @@
 from celery import Celery
 from kombu import Exchange, Queue
 
+from broker.tls import with_checks
+
 #: A task's name and its queue, by the kind of job whose chunks it works on.
 TASKS = {"score": "reviewmill.score_chunk", "finetune": "reviewmill.train_chunk"}
 QUEUES = {"score": "score", "finetune": "train"}
@@ -25,12 +27,12 @@ _TRANSPORT_OPTIONS: dict[str, object] = {
 }
 
 
-def make_app(url: str, client_name: str | None = None) -> Celery:
+def make_app(url: str) -> Celery:
     """A Celery app on the Redis at `url`, with the two queues `score` and `train` and no result backend.
 
-    `client_name` is what its connections are called, for broker.presence.
+    Raises InsecureRedis.
     """
-    app = Celery("reviewmill", broker=url, set_as_current=False)
+    app = Celery("reviewmill", broker=with_checks(url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -51,6 +53,6 @@ def make_app(url: str, client_name: str | None = None) -> Celery:
         broker_connection_retry_on_startup=True,
         # For ever: a Redis that is away for a night is no reason for a worker to go.
         broker_connection_max_retries=None,
-        broker_transport_options={**_TRANSPORT_OPTIONS, "client_name": client_name},
+        broker_transport_options=_TRANSPORT_OPTIONS,
     )
     return app

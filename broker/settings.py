@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.errors import StackError
 from broker.secret_files import SecretFile, either
+from broker.tls import with_checks
 
 #: The operating system's limit on the path of a unix socket is 108 bytes on Linux, 104 on macOS.
 _LONGEST_SOCKET_PATH = 100
@@ -20,7 +21,7 @@ _LONGEST_SOCKET_PATH = 100
 class BrokerSettings(BaseSettings):
     """Where the doorbell hangs."""
 
-    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_", env_ignore_empty=True)
 
     home: Path = Field(
         default_factory=lambda: Path(user_data_dir("reviewmill")),
@@ -28,7 +29,18 @@ class BrokerSettings(BaseSettings):
     )
     redis_url: str = Field(
         default="",
-        description="redis://[:PASSWORD@]HOST:PORT/DB, rediss:// for TLS. Empty: the embedded stack.",
+        description="redis://[USER:PASSWORD@]HOST:PORT/DB, rediss:// for TLS. Empty: the embedded stack.",
+    )
+    redis_ca_file: Path | None = Field(
+        default=None,
+        description="With rediss://: a PEM file of the CAs that vouch for Redis. Empty: those of the system.",
+    )
+    redis_cert_file: Path | None = Field(
+        default=None,
+        description="With rediss://: a PEM file of the certificate that Redis is shown, if it asks for one.",
+    )
+    redis_key_file: Path | None = Field(
+        default=None, description="With rediss://: a PEM file of that certificate's private key, without a passphrase."
     )
     redis_url_file: SecretFile | None = Field(
         default=None, description="File that holds that URL, instead of REVIEWMILL_REDIS_URL."
@@ -63,11 +75,15 @@ class BrokerSettings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """The Celery URL in force, password included. Raises StackError where two settings tell of the same."""
-        url = either("REVIEWMILL_REDIS_URL", self.redis_url, self.redis_url_file)
+        """The Celery URL in force, with its password and with what TLS is to check.
+
+        Raises StackError where two settings tell of the same, and InsecureRedis.
+        """
+        told = either("REVIEWMILL_REDIS_URL", self.redis_url, self.redis_url_file)
         if self.redis_password_file is not None:
-            return _with_password(url, self.redis_password_file)
-        return url or f"redis+socket://{self.socket}"
+            told = _with_password(told, self.redis_password_file)
+        url = told or f"redis+socket://{self.socket}"
+        return with_checks(url, self.redis_ca_file, self.redis_cert_file, self.redis_key_file)
 
 
 def _with_password(url: str, password: SecretStr) -> str:
@@ -75,7 +91,8 @@ def _with_password(url: str, password: SecretStr) -> str:
     user, _, host = parts.netloc.rpartition("@")
     if parts.scheme not in ("redis", "rediss") or not host:
         raise StackError(
-            "REVIEWMILL_REDIS_PASSWORD_FILE is set, so REVIEWMILL_REDIS_URL must be a server's URL; write redis://HOST:6379/0"
+            "REVIEWMILL_REDIS_PASSWORD_FILE is set, so REVIEWMILL_REDIS_URL must be a server's URL; "
+            "write redis://HOST:6379/0"
         )
     if ":" in user:
         raise StackError("REVIEWMILL_REDIS_PASSWORD_FILE is set, and the Redis URL has a password too")

@@ -9,7 +9,6 @@ from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
 
 from broker.app import QUEUES, make_app
-from broker.presence import worker_name
 from broker.settings import BrokerSettings
 from db.schema import open_database
 from worker.context import WorkerContext
@@ -37,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     log_to_stderr()
     queues = options.queues.split(",")
-    app = make_app(BrokerSettings().url, worker_name(device_name(options.device), queues))
-    run(make_context(app, options.device), queues)
+    run(make_context(make_app(BrokerSettings().url), options.device), queues)
 
 
 def make_context(app: Celery, device: str) -> WorkerContext:

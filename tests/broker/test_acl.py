@@ -24,7 +24,7 @@ PASSWORDS = {user: f"{user}'s pass/word & $HOME" for user in ("admin", "producer
 #: What everybody may, for it is how one gets in and out.
 _DOORS = {"auth", "hello", "quit", "reset"}
 MAY = {"producer": {"ping", "select", "lpush", "llen"}}
-MAY["worker"] = MAY["producer"] | {"brpop", "client|setname"}
+MAY["worker"] = MAY["producer"] | {"brpop"}
 #: Servers from 7.0 refuse these to everybody, which would hide what a user may.
 _OPTIONS = {"the machine's": {"enable_debug_command": "yes", "enable_module_command": "yes"}}
 #: Of servers that do not list them.
