@@ -22,8 +22,8 @@ hash() {
   sha256sum < "$folder/redis_$1_password" | cut -c 1-64
 }
 
-for name in postgres_password redis_admin_password redis_producer_password redis_worker_password notify_secret \
-  flower_password; do
+for name in postgres_password postgres_owner_password postgres_producer_password postgres_worker_password \
+  postgres_reader_password redis_admin_password redis_producer_password redis_worker_password notify_secret flower_password; do
   secret "$name"
 done
 # Redis knows passwords by their hashes.

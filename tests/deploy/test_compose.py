@@ -1,6 +1,7 @@
 """What the compose file promises, asked of the file as Compose reads it."""
 
 import hashlib
+import os
 import re
 import stat
 import subprocess
@@ -19,12 +20,12 @@ from worker.settings import WorkerSettings
 
 Services = dict[str, dict[str, Any]]
 
-PROFILES = {"gpu": {"worker-gpu"}, "flower": {"flower"}, "metrics": {"prometheus"}, "cli": {"cli"}}
-ALWAYS = {"redis", "postgres", "migrate", "worker", "trainer", "beat"}
+PROFILES = {"gpu": {"worker-gpu"}, "flower": {"flower"}, "metrics": {"prometheus"}, "cli": {"cli", "owner"}}
+ALWAYS = {"redis", "postgres", "migrate", "grants", "worker", "trainer", "beat"}
 #: Services that run `reviewmill`; those of them that stay, and those that end.
 WORKERS = {"worker", "worker-gpu", "trainer"}
-OURS = WORKERS | {"beat", "migrate", "cli"}
-ENDING = {"migrate", "cli"}
+OURS = WORKERS | {"beat", "migrate", "cli", "owner"}
+ENDING = {"migrate", "grants", "cli", "owner"}
 
 
 @pytest.mark.parametrize("profile", ["", *PROFILES])
@@ -56,8 +57,8 @@ def test_every_service_that_stays_is_started_again_and_has_its_health_checked(se
         assert services[name]["restart"] == "unless-stopped", name
         # Those of ours that are not workers say how; of a worker the image does.
         assert name in WORKERS | {"flower"} or services[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
-    assert services["migrate"]["restart"] == "on-failure:5"
-    assert services["cli"]["restart"] == "no"
+    restarts = {name: services[name]["restart"] for name in ENDING}
+    assert restarts == {"migrate": "on-failure:5", "grants": "on-failure:5", "cli": "no", "owner": "no"}
     for name in ENDING:
         assert services[name]["healthcheck"]["disable"] is True
 
@@ -78,13 +79,14 @@ def test_redis_forgets_nothing_and_lets_nobody_in_without_a_name(services: Servi
 def test_everything_waits_for_the_migration_which_waits_for_the_database(services: Services) -> None:
     for name in OURS - {"migrate"}:
         conditions = {needed: one["condition"] for needed, one in services[name]["depends_on"].items()}
-        assert conditions == {"migrate": "service_completed_successfully", "redis": "service_healthy"}, name
+        assert conditions == {"grants": "service_completed_successfully", "redis": "service_healthy"}, name
+    assert services["grants"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
     assert services["migrate"]["command"] == ["db", "upgrade"]
     assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
 def test_every_command_is_one_with_options_that_there_are(services: Services) -> None:
-    for name in OURS - {"cli"}:
+    for name in OURS - {"cli", "owner"}:
         check_command_line(services[name]["command"])
     test = services["beat"]["healthcheck"]["test"]
     assert test[:2] == ["CMD", "reviewmill"]
@@ -127,7 +129,7 @@ def test_no_secret_stands_in_an_environment_or_a_command(services: Services) -> 
         assert named <= {secret["source"] for secret in one.get("secrets") or []}, name
 
 
-def test_each_has_the_password_of_its_own_redis_user_and_no_other(services: Services) -> None:
+def test_each_has_the_passwords_of_its_own_users_and_no_other(services: Services) -> None:
     for name in OURS | {"flower"}:
         user = "worker" if name in WORKERS else "producer"
         passwords = {one["source"] for one in services[name]["secrets"] if one["source"].startswith("redis_")}
@@ -137,9 +139,22 @@ def test_each_has_the_password_of_its_own_redis_user_and_no_other(services: Serv
         assert f"//{user}@redis:6379/" in environment.get("REVIEWMILL_REDIS_URL", f"//{user}@redis:6379/")
 
 
-def test_the_database_and_those_who_use_it_read_one_file(services: Services) -> None:
-    path = services["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"]
-    assert {services[name]["environment"]["REVIEWMILL_DATABASE_PASSWORD_FILE"] for name in OURS} == {path}
+def test_each_user_of_the_database_reads_the_file_that_the_database_reads(services: Services) -> None:
+    users = {
+        "migrate": "owner",
+        "owner": "owner",
+        **dict.fromkeys(WORKERS, "worker"),
+        "beat": "producer",
+        "cli": "producer",
+    }
+    assert users.keys() == OURS
+    at_the_server = {one["source"] for one in services["postgres"]["secrets"]}
+    for name, user in users.items():
+        environment, secret = services[name]["environment"], f"postgres_{user}_password"
+        assert f"//reviewmill_{user}@postgres:5432/reviewmill" in environment["REVIEWMILL_DATABASE_URL"]
+        assert environment["REVIEWMILL_DATABASE_PASSWORD_FILE"] == f"/run/secrets/{secret}"
+        held = {one["source"] for one in services[name]["secrets"] if one["source"].startswith("postgres_")}
+        assert held == {secret} <= at_the_server, name
 
 
 def test_no_port_is_open_to_other_machines(services: Services) -> None:
@@ -170,13 +185,18 @@ def test_the_secrets_are_those_that_the_script_writes(compose: dict[str, Any], s
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets.iterdir()} == {0o444}
     passwords = {path.name: path.read_text() for path in secrets.iterdir() if path.suffix != ".acl"}
-    assert len(set(passwords.values())) == len(passwords) == 6
+    assert len(set(passwords.values())) == len(passwords) == 10
     assert all(len(one) == 32 for one in passwords.values())
     users = (secrets / "redis_users.acl").read_text()
     for user in ("admin", "producer", "worker"):
         hashed = hashlib.sha256(passwords[f"redis_{user}_password"].encode()).hexdigest()
         assert f"user {user} reset on #{hashed} " in users
     assert not re.search("_SHA256|^#", users, re.MULTILINE)
+
+
+def test_scripts_that_others_run_can_be_run() -> None:
+    # One that cannot is read into PostgreSQL's own start, and its `set -u` with it.
+    assert os.access(ROOT / "deploy" / "postgres" / "users.sh", os.X_OK)
 
 
 def test_the_script_keeps_what_is_there(secrets: Path, tmp_path: Path) -> None:

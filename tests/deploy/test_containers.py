@@ -101,20 +101,35 @@ def postgresql_port(services: Services, readable: Path, folder: Path) -> Iterato
     )
     ready = [POSTGRESQL / "pg_isready", *services["postgres"]["healthcheck"]["test"][2:], f"--port={port}"]
     wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, 30)
-    _create_database(port, asked, Path(password).read_text())
+    _make_database(port, asked, readable)
     yield port
     server.terminate()
     server.wait(30)
 
 
-def _create_database(port: int, asked: dict[str, str], password: str) -> None:
-    import psycopg
+def _make_database(port: int, asked: dict[str, str], secrets: Path) -> None:
+    """What the image does with an empty cluster: the database, and then the script that the file hands it."""
+    password = (secrets / "postgres_password").read_text()
+    env = {"PATH": f"{POSTGRESQL}:{os.environ['PATH']}", "PGHOST": "127.0.0.1", "PGPORT": str(port), **asked}
+    env |= {"PGPASSWORD": password, "SECRETS": str(secrets), "GRANTS": str(ROOT / "db" / "grants")}
+    subprocess.run(["createdb", "-U", asked["POSTGRES_USER"], asked["POSTGRES_DB"]], env=env, check=True)
+    made = subprocess.run(
+        [ROOT / "deploy" / "postgres" / "users.sh"], env=env, capture_output=True, text=True, check=False
+    )
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    guess = {**env, "PGPASSWORD": "guessed", "PGUSER": "reviewmill_worker", "PGDATABASE": asked["POSTGRES_DB"]}
+    guessed = subprocess.run(["psql", "-c", "SELECT 1"], env=guess, capture_output=True, text=True, check=False)
+    assert "password authentication failed" in guessed.stderr
 
-    about = {"host": "127.0.0.1", "port": port, "user": asked["POSTGRES_USER"], "password": password}
-    with psycopg.connect(**about, dbname="postgres", autocommit=True) as connection:  # type: ignore[arg-type]
-        connection.execute(f"CREATE DATABASE {asked['POSTGRES_DB']}")
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(**{**about, "password": "guessed"}, dbname=asked["POSTGRES_DB"])  # type: ignore[arg-type]
+
+def grant(services: Services, port: int, secrets: Path) -> subprocess.CompletedProcess[str]:
+    """Run the service `grants` to its end."""
+    assert services["grants"]["entrypoint"] == ["sh", "-c"]
+    line = services["grants"]["command"][0].replace("$$", "$").replace("/run/secrets", str(secrets))
+    line = line.replace("/etc/reviewmill/", f"{ROOT / 'db' / 'grants'}/")
+    line = line.replace("--host=postgres --port=5432", f"--host=127.0.0.1 --port={port}")
+    env = {"PATH": f"{POSTGRESQL}:{os.environ['PATH']}"}
+    return subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -147,13 +162,17 @@ def test_redis_keeps_its_messages_refuses_when_full_and_lets_nobody_in_without_a
 
 
 def test_a_team_works_in_containers_with_nothing_more_rights_than_they_need(
-    containers: Containers, folder: Path, redis_service: RedisService
+    containers: Containers, services: Services, postgresql_port: int, folder: Path
 ) -> None:
     for place in ("/", "/tmp", "/run/secrets"):
         assert containers.run("cli", "touch", f"{place}/written").returncode != 0, place
     assert containers.run("worker", "cat", "/run/secrets/redis_worker_password").returncode == 0
     migrated = containers.run("migrate")
     assert migrated.returncode == 0, migrated.stderr
+    # Until then nobody but the owner gets at the tables.
+    assert containers.run("cli", "reviewmill", "jobs", "list").returncode == 2
+    granted = grant(services, postgresql_port, containers.secrets)
+    assert (granted.returncode, granted.stderr) == (0, "")
     source = folder / "reviews.csv"
     source.write_text("body\n" + "".join(f"wonderful or terrible number {number}\n" for number in range(300)))
     score = ("reviewmill", "score", str(source), "--text", "body", "--model", str(BERT), "--no-wait", "--json")
@@ -196,5 +215,5 @@ def test_a_worker_whose_database_is_gone_is_not_healthy(containers: Containers) 
     )
     asked = lost.check_health("worker")
     assert asked.returncode == 1
-    assert asked.stderr.startswith("Error: the database postgresql+psycopg://reviewmill:***@127.0.0.1:")
+    assert asked.stderr.startswith("Error: the database postgresql+psycopg://reviewmill_worker:***@127.0.0.1:")
     assert asked.stderr.count("\n") == 1

@@ -69,7 +69,7 @@ def _check_compose(words: list[str], compose: dict[str, Any]) -> None:
         assert set(rest) <= set(compose["services"])
         return
     assert rest[0] in compose["services"]
-    if rest[0] == "cli":
+    if rest[0] in ("cli", "owner"):
         check_command_line(rest[1:])
 
 
@@ -87,7 +87,7 @@ def _options(subcommand: str) -> dict[str, bool]:
 def test_tables_name_every_service_and_profile(compose: dict[str, Any]) -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     profiles = {name for one in compose["services"].values() for name in one.get("profiles", [])}
-    services = {name for name, one in compose["services"].items() if not one.get("profiles")}
+    services = {name for name, one in compose["services"].items() if not one.get("profiles")} | {"owner"}
     assert rows == services | profiles
 
 

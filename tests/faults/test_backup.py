@@ -40,7 +40,7 @@ def _restore(team: Team, file: Path) -> None:
         file.rename(place)
         return
     _recreate(team.database)
-    restored = _postgresql("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={_libpq(team)}", str(file))
+    restored = _postgresql("pg_restore", "--exit-on-error", f"--dbname={_libpq(team)}", str(file))
     assert restored.returncode == 0, restored
 
 
