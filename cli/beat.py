@@ -31,6 +31,7 @@ def command() -> None:
     stopping = stop_on_signals()
     log_to_stderr()
     notes.print("The beat goes on. Ctrl-C stops it.")
-    Notifier(database, this_owner(), worker.notify_secret.get_secret_value()).start(stopping)
+    Notifier(database, this_owner(), worker.signing_secret).start(stopping)
     sweeper.start(stopping)
-    keep_time(database, settings.url, stopping)
+    # Who reads has the settings too; a URL put into its environment could hold a password that a file kept.
+    keep_time(database, None, stopping)

@@ -25,6 +25,7 @@ COMMANDS = {
     "schedule": ("cli.schedule", "Score or fine-tune by the clock: every night, every hour."),
     "up": ("cli.up", "Keep the embedded stack running, and the schedules."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
+    "workers": ("cli.workers", "List who works: on what device, with which model, how fast."),
     "beat": ("cli.beat", "Run the schedules, and ring again for work whose message was lost."),
     "top": ("cli.top", "Watch jobs, workers and rates as they go."),
     "doctor": ("cli.doctor", "Check everything, and say how to mend what is wrong."),

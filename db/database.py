@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import DatabaseError as SomeDatabaseError
 
-from db.errors import DatabaseError, DatabaseUnreachable
+from db.errors import DatabaseError, DatabaseUnreachable, NotPermitted
 
 #: How long a SQLite writer waits for another: longer than the longest transaction of ours.
 SQLITE_BUSY_TIMEOUT_MS = 60_000
@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_S = 5
 #: A connection over which nothing is acknowledged for this long is dead. Without it a worker that is cut off
 #: from its server would wait for hours on a write, instead of noticing that its lease runs out.
 _DEAD_CONNECTION_S = 15
+#: PostgreSQL's code for what the user has no right to.
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Database:
@@ -69,6 +71,8 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+                raise NotPermitted(f"the database {self.place} does not let this user do that: {error.orig}") from error
             # Other kinds, a constraint that was broken say, are faults of the program.
             if not isinstance(error, OperationalError | InterfaceError) and type(error) is not SomeDatabaseError:
                 raise

@@ -9,8 +9,16 @@ class DatabaseUnreachable(DatabaseError):
     """No connection to the database can be made, or it was lost."""
 
 
+class NotPermitted(DatabaseError):
+    """The database does not let this user do that."""
+
+
 class SchemaMismatch(DatabaseError):
     """The tables are not those this version of Reviewmill works with."""
+
+
+class BackupError(DatabaseError):
+    """No copy of the database can be made there."""
 
 
 class UnknownJob(DatabaseError):

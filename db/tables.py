@@ -381,7 +381,7 @@ class Notification(Base):
 class WorkerProcess(Base):
     """A process that works, or did until `seen_at`: on what device, for which queues, and how it gets on.
 
-    `owner` is what its chunks have as `lease_owner`. Of each model in its memory, `models` holds `model`, the reference,
+    `owner` is what its chunks have as `lease_owner`. Of each model in its memory `models` holds `model`, its reference,
     `precision` and `bytes`. `reviews_per_s` and `busy`, the share of the time that its device computed, are of the last
     minute. The times are the database's.
     """

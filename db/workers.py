@@ -91,7 +91,7 @@ def held_chunks(connection: Connection) -> dict[str, list[HeldChunk]]:
     held = select(Chunk.lease_owner, Chunk.job_id, Chunk.id).where(Chunk.state == "leased")
     by_owner: dict[str, list[HeldChunk]] = defaultdict(list)
     for owner, job_id, chunk_id in connection.execute(held.order_by(Chunk.job_id, Chunk.id)):
-        by_owner[owner].append(HeldChunk(job_id, chunk_id))
+        by_owner[str(owner)].append(HeldChunk(job_id, chunk_id))
     return dict(by_owner)
 
 

@@ -29,7 +29,7 @@ def check_notify(url: str | None, settings: ProducerSettings) -> str | None:
         )
     if not _is_http(url):
         raise NotifyError(f"--notify {masked(url)} is not a URL that can be posted to; {_ALLOWED}")
-    if not settings.notify_secret.get_secret_value():
+    if not settings.signing_secret:
         raise NotifyError(
             "--notify signs what it posts: set REVIEWMILL_NOTIFY_SECRET, the same here and for the workers"
         )

@@ -3,6 +3,8 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.secret_files import SecretFile, either
+
 
 class ProducerSettings(BaseSettings):
     """How reviews are read and cut; a value outside its range raises pydantic's ValidationError."""
@@ -26,3 +28,11 @@ class ProducerSettings(BaseSettings):
         description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
         "receivers. Without it `--notify` is refused.",
     )
+    notify_secret_file: SecretFile | None = Field(
+        default=None, description="File that holds that secret, instead of REVIEWMILL_NOTIFY_SECRET."
+    )
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs notifications, or nothing. Raises DatabaseError where two settings tell of it."""
+        return either("REVIEWMILL_NOTIFY_SECRET", self.notify_secret.get_secret_value(), self.notify_secret_file)

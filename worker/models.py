@@ -11,6 +11,7 @@ from db.database import Database
 from db.registry import RegisteredModel, get_model, has_registered_files
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
+from worker.devices.device import alike_name
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
 from worker.engines.cpu.variants import FLOAT32
@@ -40,13 +41,15 @@ class LoadedModel:
 class LoadedModels:
     """Loads a model at its first use, once, and forgets the one unused for longest when there are too many.
 
-    A model that serves jobs in two precisions counts as two. `device` is this device's name among all machines.
+    A model that serves jobs in two precisions counts as two. `device` is this device's name among all machines; token
+    budgets and precisions are those of all that are alike.
     """
 
     def __init__(self, database: Database, settings: WorkerSettings, device: str) -> None:
         self._database = database
         self._settings = settings
         self.device = device
+        self._alike = alike_name(device)
         self._loaded: OrderedDict[tuple[int, str], LoadedModel] = OrderedDict()
         self._precisions: OrderedDict[int, str] = OrderedDict()
         self._loading = threading.Lock()
@@ -80,7 +83,7 @@ class LoadedModels:
         if job_id is None:
             return FLOAT32.name
         if job_id not in self._precisions:
-            chooser = PrecisionChooser(self._database, self._settings, self.device)
+            chooser = PrecisionChooser(self._database, self._settings, self._alike)
             self._precisions[job_id] = chooser.choose(self._record(model_id), job_id)
             while len(self._precisions) > _REMEMBERED_JOBS:
                 self._precisions.popitem(last=False)
@@ -100,7 +103,7 @@ class LoadedModels:
         name = choose_engine(self._settings.engine, self.device)
         about = {"model": record.reference, "engine": name, "precision": precision}
         log.info("loading model", action="model_loading", **about)
-        budget = TokenBudget(self._database, model_id, self.device, self._settings)
+        budget = TokenBudget(self._database, model_id, self._alike, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
         log.info("model loaded", action="model_loaded", **about)
         return LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs))

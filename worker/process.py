@@ -9,11 +9,10 @@ from celery import Celery
 from celery.signals import setup_logging, worker_shutting_down
 
 from broker.app import QUEUES, make_app
-from broker.presence import worker_name
 from broker.settings import BrokerSettings
 from db.schema import open_database
 from worker.context import WorkerContext
-from worker.devices import device_name
+from worker.devices.device import device_name
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.notifier import Notifier
@@ -32,13 +31,12 @@ log = structlog.get_logger()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Work until SIGTERM: then the chunks in hand are given back at their next batch, and the process ends."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="The name of a worker.devices.Device.")
     parser.add_argument("--queues", default=",".join(QUEUES.values()))
     options = parser.parse_args(arguments)
     log_to_stderr()
     queues = options.queues.split(",")
-    app = make_app(BrokerSettings().url, worker_name(device_name(options.device), queues))
-    run(make_context(app, options.device), queues)
+    run(make_context(make_app(BrokerSettings().url), options.device), queues)
 
 
 def make_context(app: Celery, device: str) -> WorkerContext:
@@ -58,7 +56,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
-    secret = context.settings.notify_secret.get_secret_value()
+    secret = context.settings.signing_secret
     Notifier(context.database, context.owner, secret).start(context.stopping)
     signs.start()
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)

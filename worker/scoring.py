@@ -179,7 +179,7 @@ def _infer(
         note(len(sequences.encoded))
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
-    return _Bill(loaded.budget.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
+    return _Bill(context.models.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
 
 
 def _find_budget(

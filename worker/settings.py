@@ -7,6 +7,8 @@ from platformdirs import user_data_dir
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.secret_files import SecretFile, either
+
 
 class WorkerSettings(BaseSettings):
     """How a worker works."""
@@ -18,7 +20,15 @@ class WorkerSettings(BaseSettings):
         description="Folder of the default database, the models and the embedded stack.",
     )
     devices: str = Field(
-        default="auto", description="Devices of `reviewmill worker`: auto, cpu, or GPU numbers such as 0,1."
+        default="auto",
+        description="Devices of `reviewmill worker`: auto, cpu, GPU numbers such as 0,1, or UUIDs, each with queues of "
+        "its own as in 0:score,1:train.",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that `reviewmill worker` starts on the CPU, each pinned to its share of the cores; 1 "
+        "takes all of them.",
     )
     engine: Literal["auto", "openvino", "onnx", "tensorflow", "null"] = Field(
         default="auto",
@@ -91,6 +101,14 @@ class WorkerSettings(BaseSettings):
         description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
         "receivers. Without it none are posted by this process.",
     )
+    notify_secret_file: SecretFile | None = Field(
+        default=None, description="File that holds that secret, instead of REVIEWMILL_NOTIFY_SECRET."
+    )
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs notifications, or nothing. Raises DatabaseError where two settings tell of it."""
+        return either("REVIEWMILL_NOTIFY_SECRET", self.notify_secret.get_secret_value(), self.notify_secret_file)
 
     @property
     def first_token_budget(self) -> int:
