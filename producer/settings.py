@@ -1,10 +1,12 @@
 """This room's settings, read from `REVIEWMILL_*` environment variables."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from db.settings import AllowedModelsSettings
 
 
-class ProducerSettings(BaseSettings):
+class ProducerSettings(AllowedModelsSettings):
     """How reviews are read and cut; a value outside its range raises pydantic's ValidationError."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
