@@ -88,7 +88,7 @@ def place_of(url: str) -> str:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseError(
             "REVIEWMILL_DATABASE_URL is not a database URL; write sqlite:///FILE "
             "or postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME"
@@ -116,7 +116,7 @@ _CONNECT_ARGUMENTS = {
 def _postgresql_engine(url: URL) -> Engine:
     try:
         # A pool that checks its connections outlives a restart of the server.
-        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS)
+        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS, hide_parameters=True)
     except NoSuchModuleError as error:
         raise DatabaseError(f"the database driver is missing: {error}") from error
 
@@ -127,7 +127,8 @@ def _sqlite_engine(url: URL) -> Engine:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseUnreachable(f"the database's folder {folder} cannot be made: {error.strerror}") from error
-    engine = create_engine(url)
+    # Reviews and URLs have no place in a traceback, and so in no log.
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

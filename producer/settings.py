@@ -17,6 +17,12 @@ class ProducerSettings(AllowedModelsSettings):
         description="Longest review text accepted, in characters (Unicode code points); a longer one, "
         "in the text or the pair column, becomes a failed row.",
     )
+    max_unpacked_ratio: int = Field(
+        default=200,
+        ge=1,
+        description="How many times its size an archive, or the columns of a parquet file, may unpack to, beyond the "
+        "first 64 MiB. What unpacks further is not read.",
+    )
     chunk_size: int = Field(
         default=1000,
         ge=1,

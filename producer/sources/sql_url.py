@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import unquote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -42,7 +42,8 @@ class SqlUrl:
         parameters = self.database.normalized_query.items()
         secrets = [value for name, values in parameters if _SECRET.search(name) for value in values]
         for secret in filter(None, [str(self.database.password or ""), *secrets]):
-            message = message.replace(secret, "***")
+            for written in (secret, quote(secret, safe=""), quote_plus(secret)):
+                message = message.replace(written, "***")
         return message
 
 
