@@ -31,14 +31,16 @@ def is_too_deep(value: object) -> bool:
     """Whether a value of JSON has more than MAX_JSON_DEPTH lists and objects inside one another."""
     level = [value]
     for _ in range(MAX_JSON_DEPTH + 1):
-        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
         if not level:
             return False
+        level = [inner for one in level for inner in _inside(one)]
     return True
 
 
-def _inside(value: dict[str, object] | list[object]) -> list[object]:
-    return [*value.values()] if isinstance(value, dict) else value
+def _inside(value: object) -> list[object]:
+    """The lists and objects that stand in one."""
+    found = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [one for one in found if isinstance(one, dict | list)]
 
 
 class Measured(RawIOBase):

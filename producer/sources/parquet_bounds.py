@@ -12,7 +12,7 @@ from producer.sources.bounds import check_unpacked
 
 #: Rows held at a time, where they may not come to more bytes than this.
 BATCH_ROWS = 1_000
-_BATCH_BYTES = 256 * 2**20
+_BATCH_BYTES = 64 * 2**20
 #: What a single row may come to. Rows of reviews are thousands of times smaller.
 MAX_ROW_BYTES = 2 * 2**30
 #: Of a value that is not in a dictionary the pages themselves hold the bytes.
