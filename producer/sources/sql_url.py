@@ -16,6 +16,8 @@ SQL_FORMS = "sql:URL?table=TABLE or sql:URL?query=QUERY"
 #: A longer query is cut in the source's name, where its hash tells it from others.
 _NAMED_QUERY_CHARS = 200
 _OUR_PARAMETERS = ("table", "query")
+#: Between parameters. A second question mark is that of a URL which had some, and which a variable stood for.
+_NEXT = re.compile(r"&|\?(?=(?:table|query)=)")
 #: A query of one word is a table.
 _ONE_WORD = re.compile(r"[\w.]+")
 _SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
@@ -72,7 +74,8 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
         if name == "query" and re.search(r"\s", rest):
             yield name, rest
             return
-        value, _, text = rest.partition("&")
+        value, *more = _NEXT.split(rest, maxsplit=1)
+        text = "".join(more)
         yield name, unquote_plus(value) if name in _OUR_PARAMETERS else value
 
 
