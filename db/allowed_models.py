@@ -9,7 +9,9 @@ model is a row that somebody wrote, and they judge by where its files are and no
   of that package: such are allowed where their name is listed;
 - a folder below the workers' own models is a version that was fine-tuned here. It is allowed where the base that it was
   made from is, and so on down the line to a base that was not made here (see db.lineage). A base that is taken off the
-  list takes its offspring along.
+  list takes its offspring along;
+- a version in the model store has no place of its own, so that who can write to the store is trusted: `store` must be
+  listed. What the registry says of it is then believed, and its name or its base must be allowed as well.
 
 What the list cannot do: tell good weights of an allowed place from bad ones (the registered digest tells whether they
 changed since), or keep somebody out who can write to a listed folder, to the cache or to the workers' models.
@@ -24,9 +26,14 @@ from db.errors import ModelNotAllowed
 
 #: The base that a Python package carries; it is listed by this name.
 PACKAGED = "minilm"
+#: The model store, likewise.
+STORE = "store"
 SETTING = "REVIEWMILL_ALLOWED_MODELS"
 _NAME = re.compile(r"[\w*][\w.*-]*/[\w*][\w.*-]*")
-_FORMS = f"it lists hub names such as distilbert/* or OWNER/NAME, {PACKAGED}, and absolute folders, with commas between"
+_FORMS = (
+    f"it lists hub names such as distilbert/* or OWNER/NAME, {PACKAGED}, {STORE}, and absolute folders, "
+    "with commas between"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def read_allowed_models(listed: str) -> AllowedModels:
     folders = [Path(entry).expanduser() for entry in entries if entry.startswith(("/", "~"))]
     names = [entry for entry in entries if entry and not entry.startswith(("/", "~"))]
     for name in names:
-        if name != PACKAGED and (not _NAME.fullmatch(name) or ".." in name):
+        if name not in (PACKAGED, STORE) and (not _NAME.fullmatch(name) or ".." in name):
             raise ValueError(f"{name!r} cannot be listed; {_FORMS}")
     return AllowedModels(tuple(names), tuple(folder.resolve() for folder in folders))
 

