@@ -1,6 +1,7 @@
 """Connections and transactions, the same for SQLite and PostgreSQL."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ CONNECT_TIMEOUT_S = 5
 #: A connection over which nothing is acknowledged for this long is dead. Without it a worker that is cut off
 #: from its server would wait for hours on a write, instead of noticing that its lease runs out.
 _DEAD_CONNECTION_S = 15
+#: Parameters of a URL that are so called are shown to nobody: `password`, `sslpassword`, `sslkey`.
+_SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 
 
 class Database:
@@ -46,7 +49,7 @@ class Database:
         """Where the data are, fit to be shown: a file's path, or a URL without its password."""
         if self.is_sqlite:
             return str(self.url.database)
-        return self.url.render_as_string(hide_password=True)
+        return _public(self.url).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -82,7 +85,12 @@ def place_of(url: str) -> str:
     if parsed.get_backend_name() == "sqlite":
         return str(Path(str(parsed.database)).absolute())
     # Its own `set` takes None for nothing said.
-    return parsed._replace(password=None).render_as_string()
+    return _public(parsed)._replace(password=None).render_as_string()
+
+
+def _public(url: URL) -> URL:
+    """The URL without parameters that may be secret; its password is a matter of rendering it."""
+    return url.difference_update_query([name for name in url.query if _SECRET.search(name)])
 
 
 def _parse(url: str) -> URL:
