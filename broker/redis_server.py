@@ -40,9 +40,11 @@ def check_redis(url: str) -> None:
     try:
         connection = Connection(with_checks(url), transport_options=options)
         shown = connection.as_uri()
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError):
+        # What the error says may be a part of the password, where that has a slash or the like in it.
         raise RedisUnreachable(
-            f"REVIEWMILL_REDIS_URL is not a Redis URL ({error}); write redis://HOST:6379/0"
+            "REVIEWMILL_REDIS_URL is not a Redis URL; write redis://HOST:6379/0, or redis://:PASSWORD@HOST:6379/0 with "
+            "the password encoded like a URL"
         ) from None
     if connection.transport_cls not in ("redis", "rediss", "redis+socket"):
         raise RedisUnreachable(f"REVIEWMILL_REDIS_URL is a {connection.transport_cls} URL; write redis://HOST:6379/0")

@@ -81,6 +81,10 @@ class CheckpointError(DatabaseError):
     """A directory is not a checkpoint that can be registered."""
 
 
+class ModelNotAllowed(DatabaseError):
+    """A model is not among those that REVIEWMILL_ALLOWED_MODELS lists."""
+
+
 class LeaseLost(DatabaseError):
     """The chunk, or a schedule's run, is no longer held by this attempt: its lease ran out, or it was cancelled."""
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from db.allowed_models import AllowedModels, read_allowed_models
 from db.errors import DatabaseError
 from db.secret_files import SecretFile, either
 
@@ -39,6 +40,29 @@ class DatabaseSettings(BaseSettings):
         if self.database_password_file is not None:
             return _with_password(url, self.database_password_file)
         return url or f"sqlite:///{self.home.absolute() / 'reviewmill.db'}"
+
+
+class AllowedModelsSettings(BaseSettings):
+    """What producers and workers are both to be told: producers refuse early, workers for good."""
+
+    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    allowed_models: str = Field(
+        default="",
+        description="Models that may be loaded: hub names such as distilbert/* or OWNER/NAME, minilm, store, and "
+        "absolute folders with all that is below them, with commas between. Empty: all. For commands and workers.",
+    )
+
+    @field_validator("allowed_models")
+    @classmethod
+    def _check_allowed(cls, listed: str) -> str:
+        read_allowed_models(listed)
+        return listed
+
+    @property
+    def allowed(self) -> AllowedModels:
+        """The models that may be loaded."""
+        return read_allowed_models(self.allowed_models)
 
 
 def _with_password(url: str, password: SecretStr) -> str:

@@ -1,12 +1,14 @@
 """This room's settings, read from `REVIEWMILL_*` environment variables."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from db.settings import AllowedModelsSettings
 
 from db.secret_files import SecretFile, either
 
 
-class ProducerSettings(BaseSettings):
+class ProducerSettings(AllowedModelsSettings):
     """How reviews are read and cut; a value outside its range raises pydantic's ValidationError."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
@@ -16,6 +18,12 @@ class ProducerSettings(BaseSettings):
         gt=0,
         description="Longest review text accepted, in characters (Unicode code points); a longer one, "
         "in the text or the pair column, becomes a failed row.",
+    )
+    max_unpacked_ratio: int = Field(
+        default=200,
+        ge=1,
+        description="How many times its size an archive, or the columns of a parquet file, may unpack to, beyond the "
+        "first 64 MiB. What unpacks further is not read.",
     )
     chunk_size: int = Field(
         default=1000,

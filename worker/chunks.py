@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from broker.doorbell import ring
 from db.claims import Claim, cancel_left_over, fail_chunk, give_back, postpone, retry_later, still_held
-from db.errors import DatabaseUnreachable, LeaseLost
+from db.errors import DatabaseUnreachable, LeaseLost, ModelNotAllowed
 from db.rings import Ring
 from db.together import claim_together
 from db.turns import Turn, small_waiting, whose_turn
@@ -32,7 +32,7 @@ Work = Callable[[WorkerContext, Sequence[Claim], Heartbeat], None]
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 60.0
 #: Errors that another attempt would only repeat.
-_HOPELESS = (TrainingError, ModelChanged, ModelMissing, PrecisionError, UnknownReading)
+_HOPELESS = (TrainingError, ModelChanged, ModelMissing, ModelNotAllowed, PrecisionError, UnknownReading)
 #: What the operating system says when a disk, a network or the machine is at its end, whatever the data are.
 _MACHINE_ERRORS = {
     errno.ENOSPC,

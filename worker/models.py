@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from db.database import Database
+from db.lineage import check_allowed
 from db.registry import RegisteredModel, get_model, has_registered_files
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
@@ -55,7 +56,7 @@ class LoadedModels:
         self._loading = threading.Lock()
 
     def get(self, model_id: int, job_id: int | None = None) -> LoadedModel:
-        """The model, loaded, in the precision that serves the job. Raises ModelMissing, ModelChanged and others."""
+        """The model, loaded, in the precision that serves the job. Raises ModelMissing, ModelNotAllowed and others."""
         with self._loading:
             if not any(model_id == loaded for loaded, _ in self._loaded):
                 self._check_unchanged(self._record(model_id))
@@ -92,6 +93,7 @@ class LoadedModels:
     def _record(self, model_id: int) -> RegisteredModel:
         with self._database.read() as connection:
             record = get_model(connection, model_id)
+            check_allowed(connection, self._settings.allowed, Path(record.path), made_below=self._settings.models_dir)
         if not Path(record.path).is_dir():
             raise ModelMissing(
                 f"the files of {record.reference} are gone: {record.path} is not a folder on this worker's machine"

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from db.settings import AllowedModelsSettings
 
 from db.secret_files import SecretFile, either
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(AllowedModelsSettings):
     """How a worker works."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")

@@ -13,6 +13,7 @@ from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
 from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
+from db.lineage import check_allowed
 from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
@@ -51,13 +52,16 @@ def finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbe
 
     A training is always claimed alone. One that was asked to calibrate does so between saving and evaluating.
 
-    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, and OSError where the disk
-    refuses the model.
+    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, ModelNotAllowed, and OSError where
+    the disk refuses the model.
     """
     (claim,) = claims
     base = Path(claim.params["base_directory"])
     if not base.is_dir():
         raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")
+    settings = context.settings
+    with context.database.read() as connection:
+        check_allowed(connection, settings.allowed, base, made_below=settings.models_dir)
     try:
         with context.device:
             _make_version(context, claim, heartbeat, base)
