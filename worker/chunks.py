@@ -13,6 +13,7 @@ from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
 from db.together import claim_together
 from db.turns import Turn, small_waiting, whose_turn
+from worker import metrics
 from worker.context import WorkerContext
 from worker.errors import (
     ModelChanged,
@@ -167,37 +168,40 @@ def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception
     try:
         with context.database.write() as connection:
             held = [] if isinstance(error, LeaseLost) else still_held(connection, claims, lock=True)
-            for claim in held:
-                _note_end(context, connection, claim, error)
+            ends = {claim.chunk_id: _end(context, connection, claim, error) for claim in held}
     except DatabaseUnreachable as unreachable:
         # The leases run out by themselves, and the sweep offers the chunks to another attempt.
         for claim in claims:
             log.warning("chunk left to its lease", action="chunk_left", **_about(claim), reason=str(unreachable))
         return
-    ended = {claim.chunk_id for claim in held}
     for claim in claims:
-        if claim.chunk_id not in ended:
+        metrics.note_end(claim, ends.get(claim.chunk_id, "lost"))
+        if claim.chunk_id not in ends:
             log.warning("lease lost", action="lease_lost", **_about(claim))
     if isinstance(error, StopRequested) and held:
         # Others need not wait for a sweep to find them: whoever takes the first takes the rest along.
         ring(context.app, [Ring(held[0].chunk_id, held[0].kind, held[0].priority)])
 
 
-def _note_end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> None:
+def _end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> str:
+    """End an attempt that did not succeed, and return how, as one of OUTCOMES."""
     reason = reason_of(error)
     about = {**_about(claim), "reason": reason}
     if isinstance(error, StopRequested):
         give_back(connection, claim)
         log.info("chunk given back", action="chunk_given_back", **_about(claim))
-    elif _is_the_machines(error):
+        return "given_back"
+    if _is_the_machines(error):
         postpone(connection, claim, reason, _pause_s(claim.attempt))
         log.warning("chunk put off", action="chunk_put_off", **about)
-    elif isinstance(error, _HOPELESS) or claim.errors + 1 >= context.settings.max_attempts:
+        return "put_off"
+    if isinstance(error, _HOPELESS) or claim.errors + 1 >= context.settings.max_attempts:
         fail_chunk(connection, claim, reason)
         log.error("chunk failed", action="chunk_failed", **about, exc_info=error)
-    else:
-        retry_later(connection, claim, reason, _pause_s(claim.errors + 1))
-        log.warning("chunk will be retried", action="chunk_retry", **about, exc_info=error)
+        return "failed"
+    retry_later(connection, claim, reason, _pause_s(claim.errors + 1))
+    log.warning("chunk will be retried", action="chunk_retry", **about, exc_info=error)
+    return "retried"
 
 
 def _is_nobodys(error: Exception) -> bool:

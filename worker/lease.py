@@ -45,6 +45,7 @@ class Heartbeat:
         claimed_at: float,
     ) -> None:
         self.done = 0  # reviews inferred so far, for the live bar
+        self.claimed_at = claimed_at
         self._database = database
         self._held = list(claims)
         self._rows = max(1, sum(len(claim.review_ids) for claim in claims))

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import structlog
 from celery import Celery
@@ -12,8 +13,10 @@ from broker.app import QUEUES, make_app
 from broker.presence import worker_name
 from broker.settings import BrokerSettings
 from db.schema import open_database
+from worker import metrics
 from worker.context import WorkerContext
 from worker.devices import device_name
+from worker.endpoint import serve_metrics
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.notifier import Notifier
@@ -58,6 +61,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
     secret = context.settings.notify_secret.get_secret_value()
     Notifier(context.database, context.owner, secret).start(context.stopping)
+    _show_metrics(context, queues)
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
     worker = context.app.Worker(
         pool="threads",
@@ -71,6 +75,12 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     worker.start()
     log.info("worker stopped", action="worker_stopped", owner=context.owner)
     raise SystemExit(worker.exitcode)
+
+
+def _show_metrics(context: WorkerContext, queues: Sequence[str]) -> None:
+    metrics.WORKER.info({"device": context.models.device, "queues": ",".join(queues), "version": version("reviewmill")})
+    metrics.CHUNKS_HELD.set_function(lambda: len(context.held))
+    serve_metrics(context.settings, context.database)
 
 
 def _no_logging(**_: object) -> None:

@@ -13,6 +13,7 @@ from db.job_counts import Told, add_counts
 from db.jobs import job_status, settle_jobs
 from db.predictions import Scored, Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
+from worker import metrics
 from worker.budget_search import measure_budget
 from worker.checkpoints.tokenizer import Encoded
 from worker.chunk_plan import Answers, Books, Outcome, Plan
@@ -65,7 +66,7 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
 
     heartbeat.commit(write)
     for claim in claims:
-        _log_end(claim, ends)
+        _note_end(claim, ends, heartbeat.claimed_at)
 
 
 def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> LoadedModel:
@@ -124,18 +125,20 @@ def _chunk_end(outcome: Outcome, effort: Effort) -> ChunkEnd:
     return ChunkEnd(outcome.scored, outcome.reused, len(outcome.failures), effort)
 
 
-def _log_end(claim: Claim, ends: Ends) -> None:
+def _note_end(claim: Claim, ends: Ends, claimed_at: float) -> None:
     about = {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}
     if claim.chunk_id not in ends:
+        metrics.note_end(claim, "lost")
         log.warning("lease lost", action="lease_lost", **about)
         return
     outcome, effort = ends[claim.chunk_id]
+    counts = {"scored": outcome.scored, "failed": len(outcome.failures)}
+    metrics.note_done(claim, claimed_at, **counts, reused=outcome.reused)
     log.info(
         "chunk scored",
         action="chunk_scored",
         **about,
-        scored=outcome.scored,
-        failed=len(outcome.failures),
+        **counts,
         device_s=round(effort.device_s, 3),
         tokens=effort.tokens,
         batch_tokens=effort.batch_tokens,

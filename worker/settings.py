@@ -4,8 +4,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LAST_PORT = 65_535
+#: A port that is set to nothing is none.
+Port = Annotated[int, BeforeValidator(lambda value: value or 0), Field(ge=0, le=LAST_PORT)]
 
 
 class WorkerSettings(BaseSettings):
@@ -90,6 +94,22 @@ class WorkerSettings(BaseSettings):
         default=SecretStr(""),
         description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
         "receivers. Without it none are posted by this process.",
+    )
+
+    metrics_port: Port = Field(
+        default=0,
+        description="Port of /metrics, for Prometheus, of the first worker process of a machine; each further one has "
+        "the next. 0: none.",
+    )
+    metrics_address: str = Field(
+        default="127.0.0.1",
+        description="Address that /metrics listens on; 0.0.0.0 lets other machines ask, whoever they are.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How logs are written: for people, or one JSON object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged: this and all that is worse. Of libraries only warnings are."
     )
 
     @property

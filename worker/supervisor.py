@@ -15,7 +15,9 @@ from broker.child import start_child
 from db.claims import release_dead
 from db.database import Database
 from db.errors import DatabaseError
+from worker.errors import NoPortLeft
 from worker.owners import owner_of
+from worker.settings import LAST_PORT, WorkerSettings
 
 #: A process that dies at once is not started again at once; one that lived this long starts afresh.
 _FIRST_PAUSE_S = 0.5
@@ -36,6 +38,7 @@ class _Slot:
 
     device: str
     environment: Mapping[str, str]
+    metrics_port: int = 0
     process: Popen[bytes] | None = None
     started_at: float = 0.0
     pause_s: float = field(default=_FIRST_PAUSE_S)
@@ -55,7 +58,10 @@ def supervise(database: Database, devices: Sequence[str], queues: Sequence[str])
 
     signal.signal(signal.SIGTERM, note)
     signal.signal(signal.SIGINT, note)
-    slots = [_Slot(device, device_environment(device)) for device in devices]
+    slots = [
+        _Slot(device, device_environment(device), port)
+        for device, port in zip(devices, metrics_ports(len(devices)), strict=True)
+    ]
     while not signals:
         for slot in slots:
             _keep_alive(slot, queues, database)
@@ -84,6 +90,14 @@ def device_environment(device: str) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": "-1" if device == "cpu" else device, _TRIM_THRESHOLD: threshold}
 
 
+def metrics_ports(processes: int) -> list[int]:
+    """The port of each process for its metrics, the same again after a restart; 0 where none is wanted."""
+    first = WorkerSettings().metrics_port
+    if first + processes - 1 > LAST_PORT:
+        raise NoPortLeft(f"REVIEWMILL_METRICS_PORT={first} leaves too few ports for {processes} processes")
+    return [first + number if first else 0 for number in range(processes)]
+
+
 def _keep_alive(slot: _Slot, queues: Sequence[str], database: Database) -> None:
     now = time.monotonic()
     if slot.process is None:
@@ -109,6 +123,7 @@ def _free_leases(database: Database, pid: int) -> None:
 
 def _start(slot: _Slot, queues: Sequence[str]) -> None:
     command = [*PROCESS, "--device", slot.device, "--queues", ",".join(queues)]
-    slot.process = start_child(command, None, slot.environment, own_group=True)
+    environment = {**slot.environment, "REVIEWMILL_METRICS_PORT": str(slot.metrics_port)}
+    slot.process = start_child(command, None, environment, own_group=True)
     slot.started_at = time.monotonic()
     log.info("worker started", action="worker_started", device=slot.device, pid=slot.process.pid)

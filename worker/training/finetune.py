@@ -16,6 +16,7 @@ from db.jobs import settle_job
 from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
+from worker import metrics as counted
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu, multiplying_in
 from worker.checkpoints.durable import put_in_place
@@ -27,7 +28,7 @@ from worker.context import WorkerContext
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
-from worker.training.callbacks import CurveWriter, StateKeeper, Validator, Write
+from worker.training.callbacks import CurveWriter, StateKeeper, StepMeter, Validator, Write
 from worker.training.distillation import taught_targets
 from worker.training.early_stopping import BestEpoch
 from worker.training.files import states_folder, tidy, version_folder
@@ -90,6 +91,7 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
+    counted.note_done(claim, heartbeat.claimed_at)
     scores = {name: value for name, value in metrics.items() if name != "evaluation"}
     about = {"model": record.reference, "seconds": provenance["seconds"], **scores}
     log.info("model trained", action="model_trained", job=claim.job_id, **about)
@@ -128,9 +130,10 @@ def _train(
     validator = Validator(validation.measure, write, progress, best)
     keeper = StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s)
     began = time.monotonic()
-    with multiplying_in(precision):
+    with multiplying_in(precision), counted.training(params["name"]):
         if not validator.catch_up():
-            callbacks = [CurveWriter(write, progress), keeper, validator]
+            meter = StepMeter(params["name"], context.models.device, progress)
+            callbacks = [meter, CurveWriter(write, progress), keeper, validator]
             fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
     seconds = round(time.monotonic() - began, 2)
     metrics = {"train_examples": len(data.encoded), "training_precision": precision, "training_seconds": seconds}
