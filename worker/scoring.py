@@ -7,6 +7,7 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection
 
+from broker import tracing
 from db.claims import ChunkEnd, Claim, Effort, finish_chunks, still_held
 from db.errors import LeaseLost
 from db.job_counts import Told, add_counts
@@ -22,6 +23,7 @@ from worker.context import WorkerContext
 from worker.inference import Costs, infer
 from worker.interludes import Interludes
 from worker.lease import Heartbeat
+from worker.logs import ids_of
 from worker.models import LoadedModel
 from worker.precision.choose import AUTO, asked_precision, reusable_precisions
 from worker.probabilities import probabilities
@@ -54,17 +56,21 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
     """
     model_id = claims[0].model_id
     assert model_id is not None
-    plan, answers = _plan(context, model_id, claims)
+    with tracing.step("read"):
+        plan, answers = _plan(context, model_id, claims)
     bill = None
     if texts := plan.to_infer:
-        bill = _infer(context, _model(context, model_id, claims), claims, texts, heartbeat, answers)
+        with tracing.step("model"):
+            loaded = _model(context, model_id, claims)
+        bill = _infer(context, loaded, claims, texts, heartbeat, answers)
     ends: Ends = {}
 
     def write(connection: Connection) -> None:
         ends.clear()
         ends.update(_write(connection, model_id, claims, Books(plan, answers), bill))
 
-    heartbeat.commit(write)
+    with tracing.step("write"):
+        heartbeat.commit(write)
     for claim in claims:
         _note_end(claim, ends, heartbeat.claimed_at)
 
@@ -126,10 +132,10 @@ def _chunk_end(outcome: Outcome, effort: Effort) -> ChunkEnd:
 
 
 def _note_end(claim: Claim, ends: Ends, claimed_at: float) -> None:
-    about = {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}
+    ids = ids_of([claim])
     if claim.chunk_id not in ends:
         metrics.note_end(claim, "lost")
-        log.warning("lease lost", action="lease_lost", **about)
+        log.warning("lease lost", action="lease_lost", **ids)
         return
     outcome, effort = ends[claim.chunk_id]
     counts = {"scored": outcome.scored, "failed": len(outcome.failures)}
@@ -137,7 +143,7 @@ def _note_end(claim: Claim, ends: Ends, claimed_at: float) -> None:
     log.info(
         "chunk scored",
         action="chunk_scored",
-        **about,
+        **ids,
         **counts,
         device_s=round(effort.device_s, 3),
         tokens=effort.tokens,
@@ -153,7 +159,8 @@ def _infer(
     heartbeat: Heartbeat,
     answers: Answers,
 ) -> _Bill:
-    readings, unread = _read(loaded, reviews, asked_reading(claims[0].params))
+    with tracing.step("tokenize", texts=len(reviews)):
+        readings, unread = _read(loaded, reviews, asked_reading(claims[0].params))
     answers.reasons |= unread
     hashes = [review.text_hash for review in reviews if review.text_hash not in unread]
     sequences = Sequences(readings)
@@ -168,11 +175,16 @@ def _infer(
     _find_budget(context, loaded, claims, sequences.encoded, heartbeat)
     waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
-    with context.device:
+    with context.device, tracing.step("infer", **_served(loaded), sequences=len(sequences.encoded)):
         inferred = infer(loaded, waiting, before_batch, sequences.review_of)
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
     return _Bill(loaded.budget.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
+
+
+def _served(loaded: LoadedModel) -> dict[str, str]:
+    """What a trace tells of the model."""
+    return dict(zip(("model", "engine", "precision", "device"), loaded.serving, strict=True))
 
 
 def _find_budget(

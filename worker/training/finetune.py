@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from broker import tracing
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
 from db.errors import DatabaseUnreachable
@@ -72,7 +73,7 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     # Reading the facts digests the weights, so it is done once for the base and once for the result.
     base_facts = read_checkpoint_facts(base)
     teacher = _teacher_answers(context, claim, heartbeat, base_facts)
-    with saying_what_to_lower(claim.params):
+    with saying_what_to_lower(claim.params), tracing.step("train", steps=claim.params["steps"]):
         model, metrics = _train(context, claim, heartbeat, base, base_facts, teacher)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
@@ -81,10 +82,12 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
         if claim.params.get("calibrate"):
             metrics["temperature"] = _calibrate(model, held_out.answers("validation"))
             _save(context, claim, model, base, base_facts.max_tokens)
-        metrics |= held_out.metrics(metrics.get("temperature"))
+        with tracing.step("evaluate"):
+            metrics |= held_out.metrics(metrics.get("temperature"))
         facts = read_checkpoint_facts(directory)
         provenance = _provenance(context, claim, base_facts, time.monotonic() - started)
-        record = _publish(context, claim, directory, facts, metrics, provenance)
+        with tracing.step("write"):
+            record = _publish(context, claim, directory, facts, metrics, provenance)
     except DatabaseUnreachable:
         # The version may be registered: the connection can end after the commit. Tidying will tell.
         raise
