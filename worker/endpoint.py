@@ -62,14 +62,14 @@ class QueueCollector(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """The names, without asking for the values."""
-        return _families()
+        return queue_families()
 
     def collect(self) -> Iterable[Metric]:
         """Depth and age of every queue and priority, zeros too."""
         self._refresh()
         if time.monotonic() - self._asked_at > _STALE_S:
             return
-        depths, ages = _families()
+        depths, ages = queue_families()
         told = {(one.kind, one.priority, one.state): one for one in self._known}
         for kind, queue in QUEUES.items():
             for priority in PRIORITIES:
@@ -105,7 +105,8 @@ class QueueCollector(Collector):
             self._asking = None
 
 
-def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+def queue_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    """Depth and age, without a value."""
     return (
         GaugeMetricFamily(
             "reviewmill_queue_chunks",
