@@ -2,7 +2,7 @@
 
 What is made up is the driver's library, behind the C functions that nvidia-ml-py calls; nvidia-ml-py itself is real.
 FAKE_GPUS holds the GPUs, UUID=NAME each, with semicolons between them; one called `lost` has fallen off the bus.
-FAKE_NVML_ERROR is a number that nvmlInit fails with.
+FAKE_NVML_ERROR is a number that nvmlInit fails with, or `missing` for no library at all.
 """
 
 import ctypes
@@ -59,7 +59,11 @@ class FakeNvml:
 
 class _Loader(ctypes.CDLL):
     def __new__(cls, name: str | None = None, *_arguments: object, **_named: object) -> object:
-        return FakeNvml() if name == "libnvidia-ml.so.1" else super().__new__(cls)
+        if name != "libnvidia-ml.so.1":
+            return super().__new__(cls)
+        if os.environ.get("FAKE_NVML_ERROR") == "missing":
+            raise OSError("no such file")
+        return FakeNvml()
 
 
 ctypes.CDLL = _Loader  # type: ignore[misc]
