@@ -12,7 +12,7 @@ _PREFIX = "reviewmill-worker"
 
 
 def worker_name(device: str, queues: list[str]) -> str:
-    """The name of a worker's connections; `device` is its name among all machines, such as `host/cpu`."""
+    """The name of a worker's connections; `device` is its name among all machines, such as `cpu@host`."""
     return f"{_PREFIX}:{','.join(queues)}:{device}"
 
 

@@ -74,7 +74,8 @@ def _devices() -> list[str]:
     if alive or not settings.is_embedded:
         return alive
     # The stack that `score` starts has the devices of this machine.
-    return [device_name(device) for device in find_devices(WorkerSettings().devices)]
+    ours = WorkerSettings()
+    return [device_name(device.name) for device in find_devices(ours.devices, ours.processes)]
 
 
 def _heading(estimate: Estimate) -> str:

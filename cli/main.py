@@ -25,6 +25,7 @@ COMMANDS = {
     "schedule": ("cli.schedule", "Score or fine-tune by the clock: every night, every hour."),
     "up": ("cli.up", "Keep the embedded stack running, and the schedules."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
+    "workers": ("cli.workers", "List who works: on what device, with which model, how fast."),
     "beat": ("cli.beat", "Run the schedules, and ring again for work whose message was lost."),
     "prune": ("cli.prune", "Delete what old jobs left behind."),
     "forget": ("cli.forget", "Delete a review everywhere, by your own id."),

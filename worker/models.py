@@ -13,6 +13,7 @@ from db.registry import RegisteredModel, get_model, has_registered_files
 from worker import metrics
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
+from worker.devices.device import alike_name
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
 from worker.engines.cpu.variants import FLOAT32
@@ -37,25 +38,28 @@ class LoadedModel:
     budget: TokenBudget
     precision: str
     cutter: BatchCutter
+    device: str
 
     @property
     def serving(self) -> metrics.Serving:
         """What its metrics are told apart by: model, engine, precision and device."""
         # Every engine's class is called after its library.
         engine = type(self.engine).__name__.removesuffix("Engine").lower()
-        return self.record.reference, engine, self.precision, self.budget.device
+        return self.record.reference, engine, self.precision, self.device
 
 
 class LoadedModels:
     """Loads a model at its first use, once, and forgets the one unused for longest when there are too many.
 
-    A model that serves jobs in two precisions counts as two. `device` is this device's name among all machines.
+    A model that serves jobs in two precisions counts as two. `device` is this device's name among all machines; token
+    budgets and precisions are those of all that are alike.
     """
 
     def __init__(self, database: Database, settings: WorkerSettings, device: str) -> None:
         self._database = database
         self._settings = settings
         self.device = device
+        self._alike = alike_name(device)
         self._loaded: OrderedDict[tuple[int, str], LoadedModel] = OrderedDict()
         self._precisions: OrderedDict[int, str] = OrderedDict()
         self._loading = threading.Lock()
@@ -75,6 +79,11 @@ class LoadedModels:
             return self._loaded[key]
 
     @property
+    def loaded(self) -> list[LoadedModel]:
+        """The models in memory now, the one used last at the end; never waits for one that is being loaded."""
+        return list(self._loaded.values())
+
+    @property
     def is_loading(self) -> bool:
         """Whether somebody loads a model, or looks for its precision, so that `get` would wait."""
         return self._loading.locked()
@@ -85,7 +94,7 @@ class LoadedModels:
         if job_id is None:
             return FLOAT32.name
         if job_id not in self._precisions:
-            chooser = PrecisionChooser(self._database, self._settings, self.device)
+            chooser = PrecisionChooser(self._database, self._settings, self._alike)
             self._precisions[job_id] = chooser.choose(self._record(model_id), job_id)
             while len(self._precisions) > _REMEMBERED_JOBS:
                 self._precisions.popitem(last=False)
@@ -106,9 +115,9 @@ class LoadedModels:
         about = {"model": record.reference, "engine": name, "precision": precision}
         log.info("loading model", action="model_loading", **about)
         began = time.monotonic()
-        budget = TokenBudget(self._database, model_id, self.device, self._settings)
+        budget = TokenBudget(self._database, model_id, self._alike, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
-        loaded = LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs))
+        loaded = LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs), self.device)
         metrics.note_loaded(loaded.serving, time.monotonic() - began)
         log.info("model loaded", action="model_loaded", **about)
         return loaded

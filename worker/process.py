@@ -15,12 +15,13 @@ from broker.settings import BrokerSettings
 from db.schema import open_database
 from worker import metrics
 from worker.context import WorkerContext
-from worker.devices import device_name
+from worker.devices.device import device_name
 from worker.endpoint import serve_metrics
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.notifier import Notifier
 from worker.settings import WorkerSettings
+from worker.signs_of_life import SignsOfLife
 from worker.stopping import Stopper
 from worker.sweep import Sweeper
 from worker.tasks import register_tasks
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Work until SIGTERM: then the chunks in hand are given back at their next batch, and the process ends."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="The name of a worker.devices.Device.")
     parser.add_argument("--queues", default=",".join(QUEUES.values()))
     options = parser.parse_args(arguments)
     log_to_stderr()
@@ -54,7 +55,8 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     """Work on the chunks of those queues until told to stop; ends the process."""
     # Celery would set up logging of its own over ours.
     setup_logging.connect(_no_logging, weak=False)
-    stopper = Stopper(context)
+    signs = SignsOfLife(context, queues)
+    stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
@@ -62,6 +64,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     secret = context.settings.notify_secret.get_secret_value()
     Notifier(context.database, context.owner, secret).start(context.stopping)
     _show_metrics(context, queues)
+    signs.start()
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
     worker = context.app.Worker(
         pool="threads",
@@ -73,6 +76,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
         quiet=True,
     )
     worker.start()
+    signs.end()
     log.info("worker stopped", action="worker_stopped", owner=context.owner)
     raise SystemExit(worker.exitcode)
 

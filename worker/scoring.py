@@ -49,6 +49,23 @@ class _Bill:
         return self.costs.of([at for text in texts for at in self.places.get(text, ())], self.device)
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far inferring is, for the live bar and for the pace of this process."""
+
+    context: WorkerContext
+    heartbeat: Heartbeat
+    reviews: int
+    sequences: int
+    noted: int = 0
+
+    def note(self, done: int) -> None:
+        """So many sequences are behind us."""
+        self.heartbeat.done = done * self.reviews // self.sequences if self.sequences else 0
+        self.context.reviews.note(self.heartbeat.done - self.noted)
+        self.noted = self.heartbeat.done
+
+
 def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
     """Score chunks of one model and end each, all in one transaction.
 
@@ -166,9 +183,10 @@ def _infer(
     sequences = Sequences(readings)
 
     interludes = Interludes(context, claims, score_chunks)
+    progress = _Progress(context, heartbeat, len(readings), len(sequences.encoded))
 
     def before_batch(done: int) -> None:
-        heartbeat.done = done * len(readings) // len(sequences.encoded)
+        progress.note(done)
         heartbeat.check()
         interludes.play()
 
@@ -177,9 +195,10 @@ def _infer(
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
     with context.device, tracing.step("infer", **_served(loaded), sequences=len(sequences.encoded)):
         inferred = infer(loaded, waiting, before_batch, sequences.review_of)
+    progress.note(len(sequences.encoded))
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
-    return _Bill(loaded.budget.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
+    return _Bill(context.models.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
 
 
 def _served(loaded: LoadedModel) -> dict[str, str]:

@@ -22,7 +22,15 @@ class WorkerSettings(BaseSettings):
         description="Folder of the default database, the models and the embedded stack.",
     )
     devices: str = Field(
-        default="auto", description="Devices of `reviewmill worker`: auto, cpu, or GPU numbers such as 0,1."
+        default="auto",
+        description="Devices of `reviewmill worker`: auto, cpu, GPU numbers such as 0,1, or UUIDs, each with queues of "
+        "its own as in 0:score,1:train.",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that `reviewmill worker` starts on the CPU, each pinned to its share of the cores; 1 "
+        "takes all of them.",
     )
     engine: Literal["auto", "openvino", "onnx", "tensorflow", "null"] = Field(
         default="auto",

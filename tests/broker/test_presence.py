@@ -12,7 +12,7 @@ from broker.redis_server import RedisServer
 
 
 def test_a_worker_is_alive_while_it_is_connected(app: Celery, server: RedisServer) -> None:
-    workers = {"box:1/cpu": ["score", "train"], "far/gpu0": ["score"], "far/gpu1": ["train"]}
+    workers = {"cpu@box:1": ["score", "train"], "gpu0@far": ["score"], "gpu1@far": ["train"]}
     assert live_devices(app, "score") == []
     with ExitStack() as connected:
         for device, queues in workers.items():
@@ -20,8 +20,8 @@ def test_a_worker_is_alive_while_it_is_connected(app: Celery, server: RedisServe
                 named = make_app(f"redis+socket://{server.socket}", worker_name(device, queues))
                 connection = connected.enter_context(named.connection_for_read())
                 connection.default_channel.client.ping()
-        assert live_devices(app, "score") == ["box:1/cpu", "far/gpu0"]
-        assert live_devices(app, "train") == ["box:1/cpu", "far/gpu1"]
+        assert live_devices(app, "score") == ["cpu@box:1", "gpu0@far"]
+        assert live_devices(app, "train") == ["cpu@box:1", "gpu1@far"]
     assert live_devices(app, "score") == []
 
 

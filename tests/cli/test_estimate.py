@@ -61,24 +61,24 @@ def test_the_workers_that_are_alive_are_counted_with(
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
     ask = ("estimate", reviews, "--text", "body", "--model", BERT)
     assert facts(run(*ask))["duration"] == "unknown: no worker is alive; start one with `reviewmill worker`"
-    measured("box/cpu", 1_000, 10.0)
-    measured("gone/cpu", 1_000_000, 1.0)
+    measured("cpu@box", 1_000, 10.0)
+    measured("cpu@gone", 1_000_000, 1.0)
     apps = [
         make_app(f"redis+socket://{server.socket}", worker_name(*named))
-        for named in (("box/cpu", ["score"]), ("new/gpu0", ["score", "train"]))
+        for named in (("cpu@box", ["score"]), ("gpu0@new", ["score", "train"]))
     ]
     with apps[0].connection_for_read() as one, apps[1].connection_for_read() as other:
         one.default_channel.client.ping()
         other.default_channel.client.ping()
         words = facts(run(*ask))["duration"]
         told = json.loads(run(*ask, "--json").stdout)
-    assert told["devices"] == ["box/cpu", "new/gpu0"]
-    assert told["tokens_per_second"] == {"box/cpu": {"low": 100.0, "high": 100.0}}
+    assert told["devices"] == ["cpu@box", "gpu0@new"]
+    assert told["tokens_per_second"] == {"cpu@box": {"low": 100.0, "high": 100.0}}
     assert told["seconds"] == [told["tokens_to_score"] / 100] * 2
     assert told["rows_are_exact"] is False
     assert told["sample"]["rows"] == 2_000
     assert words.startswith("about ")
-    assert words.endswith(" of computing on box/cpu; less with new/gpu0, not measured yet")
+    assert words.endswith(" of computing on cpu@box; less with gpu0@new, not measured yet")
 
 
 def test_a_small_source_is_counted_to_the_last(run: Run, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_what_prometheus_reads_is_what_sql_has(
 def test_two_processes_tell_apart_and_one_that_dies_tells_again_on_its_port(
     run: Run, start: Start, port: int, reviews: Path, home: Path
 ) -> None:
-    worker = start("worker", "--devices", "cpu,cpu")
+    worker = start("worker", "--devices", "cpu", "--processes", 2)
     first, second = told(port), told(port + 1)
     score(run, reviews)
     shares = [told(number).value("reviewmill_reviews_total") for number in (port, port + 1)]
