@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor
 
 from broker import tracing
 from db.claims import Claim
-from worker.settings import WorkerSettings
+from worker.settings import LogSettings
 
 _about: ContextVar[Mapping[str, Any]] = ContextVar("about", default=MappingProxyType({}))
 
@@ -29,7 +29,7 @@ def log_to_stderr(level: str | None = None) -> None:
 
     `level` goes before that of the settings. An error that nobody catches is an event too.
     """
-    settings = WorkerSettings()
+    settings = LogSettings()
     stream = _standard_error()
     rendering = _as_json() if settings.log_format == "json" else _for_people()
     stamped: list[Processor] = [_add_ids, structlog.processors.add_log_level, _stamp]

@@ -12,10 +12,21 @@ LAST_PORT = 65_535
 Port = Annotated[int, BeforeValidator(lambda value: value or 0), Field(ge=0, le=LAST_PORT)]
 
 
-class WorkerSettings(BaseSettings):
-    """How a worker works."""
+class LogSettings(BaseSettings):
+    """How a process logs."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How logs are written: for people, or one JSON object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged: this and all that is worse. Of libraries only warnings are."
+    )
+
+
+class WorkerSettings(LogSettings):
+    """How a worker works."""
 
     home: Path = Field(
         default_factory=lambda: Path(user_data_dir("reviewmill")),
@@ -112,12 +123,6 @@ class WorkerSettings(BaseSettings):
     metrics_address: str = Field(
         default="127.0.0.1",
         description="Address that /metrics listens on; 0.0.0.0 lets other machines ask, whoever they are.",
-    )
-    log_format: Literal["console", "json"] = Field(
-        default="console", description="How logs are written: for people, or one JSON object a line."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="What is logged: this and all that is worse. Of libraries only warnings are."
     )
 
     @property

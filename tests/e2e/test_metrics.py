@@ -122,7 +122,10 @@ def test_two_processes_tell_apart_and_one_that_dies_tells_again_on_its_port(
     wait_until(both_tell_and_one_is_new)
     counts = {told(number).value("reviewmill_reviews_total") for number in (port, port + 1)}
     assert counts in ({0, shares[0]}, {0, shares[1]})
-    assert stop(worker).count("metrics_served") == 3
+    said = stop(worker)
+    assert said.count("metrics_served") == 3
+    assert f"metrics_port={port} " in said
+    assert f"metrics_port={port + 1} " in said
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
