@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import structlog
 from celery import Celery
+from celery.apps import worker as celery_worker
 from celery.signals import setup_logging, worker_shutting_down
 
 from broker.app import QUEUES, make_app
@@ -55,6 +56,8 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     """Work on the chunks of those queues until told to stop; ends the process."""
     # Celery would set up logging of its own over ours.
     setup_logging.connect(_no_logging, weak=False)
+    # Past all loggers it tells of its shutdown, which we do.
+    celery_worker.safe_say = _no_words
     signs = SignsOfLife(context, queues)
     stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
@@ -88,6 +91,10 @@ def _show_metrics(context: WorkerContext, queues: Sequence[str]) -> None:
 
 
 def _no_logging(**_: object) -> None:
+    return
+
+
+def _no_words(*_: object) -> None:
     return
 
 

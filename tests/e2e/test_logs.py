@@ -12,7 +12,7 @@ import pytest
 from broker.redis_server import RedisServer
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import CHECKPOINTS
-from tests.system import Start, Started, wait_until
+from tests.system import Start, Started, processes_of, wait_until
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
@@ -74,12 +74,16 @@ def test_every_line_of_a_run_is_an_object_with_the_ids_of_its_chunks(run: Run, s
     assert {line["job"] for line in lines if line["action"] == "chunk_scored"} == {1, 2, 3}
 
 
-def test_an_error_s_traceback_is_in_its_object(run: Run, start: Start, tmp_path: Path) -> None:
+def test_an_error_s_traceback_is_in_its_object(
+    run: Run, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "reviews.csv"
     path.write_text("body\ngood\n")
     model = make_poisoned_checkpoint(tmp_path / "model")
     assert run("score", path, "--text", "body", "--model", model, "--no-wait").returncode == 0
     (model / "config.json").unlink()
+    # Nothing is built of it yet, so that its files are read.
+    monkeypatch.setenv("REVIEWMILL_ENGINES", str(tmp_path / "engines"))
     worker = start("worker", "--devices", "cpu")
     assert json.loads(run("jobs", "watch", 1, "--json").stdout)["state"] == "failed"
     lines = stop(worker)
@@ -91,11 +95,12 @@ def test_an_error_s_traceback_is_in_its_object(run: Run, start: Start, tmp_path:
 
 
 @pytest.mark.parametrize(("level", "logged"), [("warning", False), ("debug", True)])
-def test_the_level_is_a_setting(start: Start, monkeypatch: pytest.MonkeyPatch, level: str, logged: bool) -> None:
+def test_the_level_is_a_setting(
+    start: Start, home: Path, monkeypatch: pytest.MonkeyPatch, level: str, logged: bool
+) -> None:
     monkeypatch.setenv("REVIEWMILL_LOG_LEVEL", level)
     worker = start("worker", "--devices", "cpu", "--queues", "score")
-    if logged:
-        wait_until(lambda: "worker_ready" in worker.said())
+    wait_until(lambda: any("worker.process" in line for line in processes_of(home).values()))
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 0
     assert ("worker_started" in worker.said()) == logged
