@@ -30,10 +30,10 @@ class Backlog:
 def backlog(connection: Connection) -> list[Backlog]:
     """All that is not over; a kind, priority and state without a chunk is left out."""
     is_free = or_(is_due(), ran_out())
-    state = case((is_free, WAITING), (Chunk.state == "pending", DELAYED), else_=LEASED).label("stage")
+    stage = case((is_free, WAITING), (Chunk.state == "pending", DELAYED), else_=LEASED).label("stage")
     # Said beforehand, for a database that is told twice what to group by must see that it is the same.
     open_chunks = (
-        select(Job.kind, Job.priority, state, Chunk.rung_at)
+        select(Job.kind, Job.priority, stage, Chunk.rung_at)
         .join(Job, Job.id == Chunk.job_id)
         .where(Chunk.state.in_(("pending", "leased")))
         .subquery()
@@ -41,4 +41,7 @@ def backlog(connection: Connection) -> list[Backlog]:
     group = (open_chunks.c.kind, open_chunks.c.priority, open_chunks.c.stage)
     found = connection.execute(select(*group, func.count(), func.min(open_chunks.c.rung_at)).group_by(*group)).all()
     now = database_time(connection)
-    return [Backlog(*row[:4], max(0.0, (now - row[4]).total_seconds())) for row in found]
+    return [
+        Backlog(kind, priority, state, chunks, max(0.0, (now - since).total_seconds()))
+        for kind, priority, state, chunks, since in found
+    ]

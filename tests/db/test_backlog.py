@@ -61,7 +61,7 @@ def test_the_oldest_tells_how_long_it_has_waited(database: Database, new_job: Ne
 
 
 def test_what_is_over_does_not_wait(database: Database, new_job: NewJobs) -> None:
-    job_id, chunk_ids = new_job(chunks=3)
+    _, chunk_ids = new_job(chunks=3)
     other_id, _ = new_job(chunks=2)
     with database.write() as connection:
         connection.execute(update(Chunk).where(Chunk.id == chunk_ids[0]).values(state="done"))
