@@ -19,7 +19,8 @@ _SETTINGS = ("timeout", "save")
 class RedisState:
     """Its `info` of server, memory and persistence; of its `config` what we may see; and its clock beside ours.
 
-    `clock_ahead_s` is by how many seconds its clock is ahead of this machine's, to within `clock_error_s`.
+    `clock_ahead_s` is by how many seconds its clock is ahead of this machine's, to within `clock_error_s`, which is
+    infinite where our user may not ask. Nor need it see the rest: `info` and `config` may be empty.
     """
 
     info: Mapping[str, Any]

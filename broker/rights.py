@@ -15,31 +15,15 @@ from broker.errors import RedisUnreachable
 
 _PREFIX = "reviewmill:"
 _QUEUE = _PREFIX + QUEUES["score"]
-_BINDING = f"{_PREFIX}_kombu.binding.{QUEUES['score']}"
-_UNACKED, _INDEX, _MUTEX = (f"{_PREFIX}unacked{end}" for end in ("", "_index", "_mutex"))
 
-#: What ringing for a chunk takes.
-RINGING = (
-    ("LPUSH", _QUEUE, "x"),
-    ("LLEN", _QUEUE),
-    ("SMEMBERS", _BINDING),
-)
-#: What hearing it takes beside that: taking a message, remembering it, and handing it out again.
-WORKING = (
-    ("BRPOP", _QUEUE, "1"),
-    ("HSET", _UNACKED, "x", "x"),
-    ("HGET", _UNACKED, "x"),
-    ("HDEL", _UNACKED, "x"),
-    ("ZADD", _INDEX, "0", "x"),
-    ("ZREM", _INDEX, "x"),
-    ("ZREVRANGEBYSCORE", _INDEX, "0", "0"),
-    ("SET", _MUTEX, "x", "NX"),
-    ("SADD", _BINDING, "x"),
-)
+#: What ringing for a chunk takes, and looking whether a queue is empty.
+RINGING = (("LPUSH", _QUEUE, "x"), ("LLEN", _QUEUE))
+#: What hearing it takes beside that.
+WORKING = (("BRPOP", _QUEUE, "1"),)
 
 
-def refused_commands(app: Celery, commands: Sequence[tuple[str, ...]]) -> list[str]:
-    """The names of those that the app's user may not give. Raises RedisUnreachable, also where it may not ask."""
+def refused_commands(app: Celery, commands: Sequence[tuple[str, ...]]) -> list[str] | None:
+    """The names of those that the app's user may not give; None where it may not ask. Raises RedisUnreachable."""
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
@@ -55,8 +39,11 @@ def refused_commands(app: Celery, commands: Sequence[tuple[str, ...]]) -> list[s
         raise RedisUnreachable(f"Redis does not tell what its user may do: {error}") from error
 
 
-def _refused(talk: redis.Connection, commands: Sequence[tuple[str, ...]]) -> list[str]:
-    _ask(talk, ("MULTI",))
+def _refused(talk: redis.Connection, commands: Sequence[tuple[str, ...]]) -> list[str] | None:
+    try:
+        _ask(talk, ("MULTI",))
+    except redis.exceptions.NoPermissionError:
+        return None
     refused = []
     for command in commands:
         try:

@@ -9,7 +9,7 @@ import click
 
 from cli.checks.examine import examine
 from cli.checks.finding import Finding, Status
-from cli.checks.patient import Patient, Scope, admit, wrong_settings
+from cli.checks.patient import Patient, Scope, admit
 from cli.checks.setting_rows import SettingRow, setting_rows
 from cli.checks.settings import check_allowed
 from cli.output import answers, counted, json_option, notes, print_json, say
@@ -48,8 +48,8 @@ def command(quick: bool, deep: bool, models: tuple[str, ...], as_json: bool) -> 
 
 
 def _findings(scope: Scope) -> Iterator[Finding]:
-    if wrong_settings():
-        yield from check_allowed()
+    if refused := list(check_allowed()):
+        yield from refused
         yield Finding("settings", Status.WARNING, "nothing else was looked at", "mend the settings, and ask again")
         return
     with _saying() as patient_says:

@@ -3,9 +3,8 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from db.settings import AllowedModelsSettings
-
 from db.secret_files import SecretFile, either
+from db.settings import AllowedModelsSettings
 
 
 class ProducerSettings(AllowedModelsSettings):

@@ -1,6 +1,7 @@
 """Every settings class of the rooms, and what code reads of them, found in the source."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -22,7 +23,7 @@ READERS = {
 def _settings_classes() -> list[type[BaseSettings]]:
     found = []
     for path in sorted(path for room in READERS for path in (ROOT / room).rglob("*.py")):
-        if "(BaseSettings)" in path.read_text():
+        if re.search(r"^class \w+\(.*Settings\):$", path.read_text(), re.MULTILINE):
             module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             found += [one for one in vars(module).values() if _is_settings_of(one, module.__name__)]
     return found
@@ -33,6 +34,11 @@ def _is_settings_of(one: object, module: str) -> bool:
 
 
 SETTINGS = _settings_classes()
+
+
+def own_fields(kind: type[BaseSettings]) -> set[str]:
+    """The fields that a class defines itself: those that it inherits are read as their own class's."""
+    return set(kind.model_fields) & set(vars(kind).get("__annotations__", {}))
 
 
 def is_read(kind: type[BaseSettings], field: str) -> bool:

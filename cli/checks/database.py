@@ -7,7 +7,7 @@ from cli.checks.finding import Finding, ok, warning, wrong
 from cli.checks.patient import Patient
 from db.database import Database, place_of
 from db.errors import DatabaseError
-from db.schema import HEAD_REVISION, current_revision
+from db.schema import HEAD_REVISION, current_revision, works_with
 
 NAME = "database"
 
@@ -25,7 +25,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     except DatabaseError as error:
         yield wrong(NAME, str(error), _how_to_reach(url))
         return
-    patient.database, patient.has_tables = database, revision == HEAD_REVISION
+    patient.database, patient.has_tables = database, works_with(revision)
     yield _revision(database, revision)
 
 
@@ -36,7 +36,7 @@ def _how_to_reach(url: str) -> str:
 
 
 def _revision(database: Database, revision: str | None) -> Finding:
-    if revision == HEAD_REVISION:
+    if works_with(revision):
         return ok(NAME, f"{database.place} answers, at revision {revision}")
     if revision is not None and revision > HEAD_REVISION:
         what = f"the tables of {database.place} are at revision {revision}, newer than this version's {HEAD_REVISION}"

@@ -8,7 +8,7 @@ from cli.checks.finding import Finding, ok, warning, wrong
 from cli.checks.patient import Patient
 from worker.cgroup import Limits, limits
 from worker.cpu import cpu_flags, cpu_kind
-from worker.devices import find_devices
+from worker.devices.choose import Machine
 from worker.errors import WorkerError
 
 _VNNI = {"avx512_vnni", "avx_vnni", "asimddp"}
@@ -20,11 +20,12 @@ _ENOUGH_BYTES, _TOO_LITTLE_BYTES = 2_000_000_000, 500_000_000
 def check_devices(patient: Patient) -> Iterator[Finding]:
     """Which devices the settings mean, and what the processor can."""
     try:
-        devices = find_devices(patient.worker.devices)
+        placements = Machine.here(patient.worker.processes).place(patient.worker.devices)
     except WorkerError as error:
         yield wrong("devices", str(error), "set REVIEWMILL_DEVICES to auto, or to devices of this machine")
     else:
-        yield ok("devices", f"workers here run on {', '.join(devices)}")
+        told = (f"{one.device} for {' and '.join(one.queues)}" for one in placements)
+        yield ok("devices", f"workers here run on {', '.join(told)}")
     yield from cpu_findings(limits(), _own_cores(), os.cpu_count() or 1)
 
 

@@ -11,8 +11,10 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from sqlalchemy import Connection
 
+from broker.errors import BrokerError
 from broker.settings import BrokerSettings
 from db.database import Database
+from db.errors import DatabaseError
 from db.settings import DatabaseSettings
 from producer.settings import ProducerSettings
 from worker.settings import WorkerSettings
@@ -73,6 +75,36 @@ def wrong_settings() -> list[tuple[str, Mapping[str, Any]]]:
             for one in error.errors():
                 found.setdefault(variable(str(one["loc"][0])), one)
     return list(found.items())
+
+
+def twofold_settings() -> list[str]:
+    """What is wrong with settings that are told twice, in the environment and in a file say, in words.
+
+    To be asked where each setting by itself is allowed.
+    """
+    found = []
+    for ask in (_ask_database, _ask_redis, _ask_producer, _ask_worker):
+        try:
+            ask()
+        except (DatabaseError, BrokerError) as error:
+            found.append(str(error))
+    return list(dict.fromkeys(found))
+
+
+def _ask_database() -> str:
+    return DatabaseSettings().url
+
+
+def _ask_redis() -> str:
+    return BrokerSettings().url
+
+
+def _ask_producer() -> str:
+    return ProducerSettings().signing_secret
+
+
+def _ask_worker() -> str:
+    return WorkerSettings().signing_secret
 
 
 def variable(name: str) -> str:

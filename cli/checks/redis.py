@@ -21,7 +21,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     """Look for the Redis of the settings, or for the embedded one, which is never started here."""
     settings = patient.broker
     if not settings.is_embedded:
-        yield from _look_at(patient, settings.redis_url)
+        yield from _look_at(patient)
         return
     try:
         program = find_redis_server()
@@ -35,8 +35,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     yield ok(NAME, f"the embedded stack runs: Redis {examine_redis(app).version} at {settings.socket}")
 
 
-def _look_at(patient: Patient, url: str) -> Iterator[Finding]:
+def _look_at(patient: Patient) -> Iterator[Finding]:
     try:
+        url = patient.broker.url
         check_redis(url)
         app = make_app(url)
         state = examine_redis(app)
@@ -45,6 +46,9 @@ def _look_at(patient: Patient, url: str) -> Iterator[Finding]:
         return
     patient.app = app
     yield ok(NAME, f"Redis {state.version} answers at {masked_url(url)}")
+    if not state.info:
+        yield ok(NAME, "its user may not see how it is set up; an admin of it may ask the doctor too")
+        return
     found = [*_version(state), *_memory(state), *_timeout(state), *_persistence(state)]
     yield from found
     if not any(one.status is not Status.OK for one in found):
@@ -54,7 +58,7 @@ def _look_at(patient: Patient, url: str) -> Iterator[Finding]:
 def _how_to_reach(said: str) -> str:
     if "MISCONF" in said:
         return "it answers, but cannot write its snapshot: see its log, and give its disk room and its folder rights"
-    if any(word in said for word in ("NOAUTH", "WRONGPASS", "NOPERM", "invalid username-password")):
+    if any(word in said for word in ("NOAUTH", "WRONGPASS", "NOPERM", "user and a password", "with that password")):
         return "it answers: give REVIEWMILL_REDIS_URL a user and a password that it knows, with the rights it takes"
     return "start it, or set REVIEWMILL_REDIS_URL to one that runs"
 

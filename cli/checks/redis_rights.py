@@ -19,7 +19,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     except BrokerError as error:
         yield wrong(NAME, str(error), "give the user the category @transaction, or look at its rights with ACL GETUSER")
         return
-    if ringing:
+    if ringing is None or working is None:
+        # So it is with the users that we ship: to ask takes a right that no work takes.
+        yield ok(NAME, "its user may not be asked what it may do; ring for a job to see it")
+    elif ringing:
         yield wrong(
             NAME,
             f"its user may not enqueue: {', '.join(ringing)} refused",

@@ -12,7 +12,7 @@ from cli.checks.patient import SETTINGS, in_environment, variable
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """A setting as it is in force. `value` is None where nothing is set; `source` is environment or default."""
+    """A setting as it is in force. `value` is None where nothing is set; `source` is environment, file or default."""
 
     name: str
     value: str | None
@@ -30,10 +30,12 @@ def setting_rows() -> list[SettingRow]:
 
 
 def _row(name: str, field: FieldInfo) -> SettingRow:
-    said = in_environment(variable(name))
-    default = field.get_default(call_default_factory=True)
-    value = _told(default) if said is None else _shown(name, field, said)
-    return SettingRow(variable(name), value, "default" if said is None else "environment", field.description or "")
+    said, meaning = in_environment(variable(name)), field.description or ""
+    if said is not None:
+        return SettingRow(variable(name), _shown(name, field, said), "environment", meaning)
+    if in_environment(variable(f"{name}_file")) is not None:
+        return SettingRow(variable(name), MASK, "file", meaning)
+    return SettingRow(variable(name), _told(field.get_default(call_default_factory=True)), "default", meaning)
 
 
 def _told(default: object) -> str | None:
@@ -43,6 +45,9 @@ def _told(default: object) -> str | None:
 
 
 def _shown(name: str, field: FieldInfo, value: str) -> str:
+    # Where a secret is kept is none.
+    if name.endswith("_file"):
+        return value
     return MASK if value and field.annotation is SecretStr else masked_value(name, value)
 
 

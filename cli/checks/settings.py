@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from cli.checks.finding import Finding, ok, warning, wrong
 from cli.checks.masking import masked_value
-from cli.checks.patient import Patient, in_environment, wrong_settings
+from cli.checks.patient import Patient, in_environment, twofold_settings, wrong_settings
 from cli.checks.setting_rows import known_variables
 
 NAME = "settings"
@@ -22,6 +22,8 @@ def check_allowed() -> Iterator[Finding]:
     for name, error in wrong_settings():
         value = masked_value(name, in_environment(name) or "")
         yield wrong(NAME, f"{name} is {value!r}: {error['msg'].lower()}", f"set it to what is allowed; {_PAGE}")
+    if not wrong_settings():
+        yield from (wrong(NAME, reason, f"set one of the two; {_PAGE}") for reason in twofold_settings())
 
 
 def check_known(_patient: Patient) -> Iterator[Finding]:
