@@ -10,7 +10,8 @@ def masked_value(name: str, value: str) -> str:
     """The value of a setting of that name, as it may be shown."""
     if not value:
         return ""
-    if "://" in value:
+    # One without a scheme is no URL, and may hold a password all the same.
+    if "://" in value or name.lower().endswith("_url"):
         return masked_url(value)
     return MASK if _SECRET_NAME.search(name) else value
 

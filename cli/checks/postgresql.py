@@ -9,6 +9,8 @@ from db.health import READ, Server, about_server, lacking_rights
 NAME = "postgresql"
 #: The oldest that its makers still mend.
 OLDEST = 14
+#: What every command and every worker reads.
+_READ_BY_ALL = ("chunks", "jobs", "models", "predictions", "reviews", "workers")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -43,18 +45,17 @@ def _server(server: Server) -> Iterator[Finding]:
 
 
 def _rights(server: Server, lacking: Mapping[str, list[str]]) -> Iterator[Finding]:
-    if unread := lacking.get(READ):
+    if unread := [table for table in lacking.get(READ, ()) if table in _READ_BY_ALL]:
         yield wrong(
             NAME,
             f"the user {server.user} may not read {', '.join(unread)}",
             f"as the tables' owner: GRANT SELECT ON {', '.join(unread)} TO {server.user}",
         )
-    unwritten = [f"{right} {', '.join(tables)}" for right, tables in lacking.items() if right != READ]
-    if unwritten:
+    elif lacking:
         # Users of least rights are meant to lack some: a producer ends no chunk, and a worker makes no job.
-        told = f"the user {server.user} may not {'; '.join(unwritten)}"
-        can_work = any("jobs" not in lacking.get(right, ()) for right in ("INSERT", "UPDATE"))
-        if can_work:
+        told = "; ".join(f"{right} {', '.join(tables)}" for right, tables in lacking.items())
+        told = f"the user {server.user} may not {told}"
+        if any("jobs" not in lacking.get(right, ()) for right in ("INSERT", "UPDATE")):
             yield ok(NAME, f"PostgreSQL {server.version} takes writes; {told}")
         else:
             yield warning(NAME, told, "name a user with more rights, unless this one is only to look")

@@ -14,6 +14,9 @@ from cli.checks.finding import Finding, Status
 from db.database import Database
 from db.schema import HEAD_REVISION, upgrade
 from tests.cli.doctor.conftest import Examine
+from tests.locked import LockedDatabase, locked_database
+
+__all__ = ["locked_database"]
 
 
 def only(found: list[Finding]) -> Finding:
@@ -175,6 +178,16 @@ def test_what_a_user_of_few_rights_lacks_is_told(
         connection.execute(text("DROP OWNED BY few_rights"))
         connection.execute(text("DROP ROLE few_rights"))
     engine.dispose()
+
+
+@pytest.mark.parametrize("user", ["producer", "worker"])
+def test_the_users_that_we_ship_are_well(
+    user: str, locked_database: LockedDatabase, findings: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_DATABASE_URL", locked_database.url(user))
+    found = [*findings("database"), *findings("postgresql"), *findings("models"), *findings("work")]
+    assert {one.status for one in found} == {Status.OK}, found
+    assert len(found) == 4
 
 
 @pytest.mark.usefixtures("team_redis")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from broker import app as app_module
 from broker.app import make_app
 from broker.doorbell import ring
 from broker.health import RedisState
@@ -93,6 +94,25 @@ def test_a_user_that_may_not_enqueue_is_told_which_commands_it_lacks(
     assert {one.status for one in findings("redis")} == {Status.OK}
     team_redis.execute_command("ACL", "SETUSER", "some", "resetkeys", "~others:*")
     assert only(findings("redis rights")).status is Status.WRONG
+
+
+@pytest.mark.parametrize("user", ["producer", "worker"])
+def test_the_users_that_we_ship_are_well_though_they_may_not_be_asked(
+    user: str, team_redis: redis.Redis, redis_port: int, findings: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (Path(app_module.__file__).parent / "acl" / "users.acl").read_text().splitlines()
+    (rights,) = [line.split()[2:] for line in lines if line.startswith(f"user {user} ")]
+    filled = [">its-planted-pw" if right.startswith("#") else right for right in rights]
+    team_redis.execute_command("ACL", "SETUSER", user, *filled)
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis://{user}:its-planted-pw@127.0.0.1:{redis_port}/0")
+    found = [*findings("redis"), *findings("redis rights"), *findings("clocks")]
+    assert {one.status for one in found} == {Status.OK}
+    told = " ".join(one.what for one in found)
+    # Nothing is claimed that nobody could see.
+    assert "may not see how it is set up" in told
+    assert "may not be asked" in told
+    assert "evicts nothing" not in told
+    assert "that of Redis" not in told
 
 
 @pytest.mark.usefixtures("team_redis")
