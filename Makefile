@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli producer broker worker db tests bench
 
-.PHONY: install demo test faults lint format bench constraints clean
+.PHONY: install demo test faults lint format audit bench constraints clean
 
 install: .venv/installed
 
@@ -35,6 +35,15 @@ format: install
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+# Every pinned version against the advisories of PyPI, in an environment of its own. One that cannot be looked up fails it.
+audit: .venv-audit/installed
+	.venv-audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
+.venv-audit/installed:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	touch $@
+
 # Against peers, which have an environment of their own. A short one: make bench BENCH="--reviews 60 --rounds 1"
 # A peer that answers otherwise than Reviewmill would measure nothing, so that is tested first.
 bench: install .venv-peers/installed
@@ -54,5 +63,5 @@ constraints:
 	$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > constraints.txt
 
 clean:
-	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-audit .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

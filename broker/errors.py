@@ -9,6 +9,10 @@ class RedisUnreachable(BrokerError):
     """No Redis answers at the URL of the settings."""
 
 
+class InsecureRedis(BrokerError):
+    """The settings leave it open whether the other side is Redis."""
+
+
 class RedisMissing(BrokerError):
     """There is no Redis server on this machine to start."""
 

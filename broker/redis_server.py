@@ -1,5 +1,6 @@
 """A Redis server of our own, on a unix socket, for the embedded stack; and a look whether one answers."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -12,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from broker.child import start_child
 from broker.errors import RedisMissing, RedisUnreachable
+from broker.tls import with_checks
 
 _START_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 10
@@ -33,13 +35,16 @@ def find_redis_server() -> Path:
 
 
 def check_redis(url: str) -> None:
-    """Raise RedisUnreachable, in one line without the password, unless a Redis answers at `url`."""
+    """Raise RedisUnreachable, in one line without the password, unless a Redis answers at `url`. Or InsecureRedis."""
+    options = {"socket_connect_timeout": 3, "socket_timeout": 5}
     try:
-        connection = Connection(url, transport_options={"socket_connect_timeout": 3, "socket_timeout": 5})
+        connection = Connection(with_checks(url), transport_options=options)
         shown = connection.as_uri()
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError):
+        # What the error says may be a part of the password, where that has a slash or the like in it.
         raise RedisUnreachable(
-            f"REVIEWMILL_REDIS_URL is not a Redis URL ({error}); write redis://HOST:6379/0"
+            "REVIEWMILL_REDIS_URL is not a Redis URL; write redis://HOST:6379/0, or redis://:PASSWORD@HOST:6379/0 with "
+            "the password encoded like a URL"
         ) from None
     if connection.transport_cls not in ("redis", "rediss", "redis+socket"):
         raise RedisUnreachable(f"REVIEWMILL_REDIS_URL is a {connection.transport_cls} URL; write redis://HOST:6379/0")
@@ -47,7 +52,22 @@ def check_redis(url: str) -> None:
         with connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
     except (OperationalError, redis.RedisError, OSError) as error:
-        raise RedisUnreachable(f"Redis at {shown} does not answer: {error}") from None
+        raise RedisUnreachable(f"Redis at {shown} {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """What the connection came to, in words. The kinds of errors are lost in kombu; what they say is not."""
+    words = " ".join(str(error).split())
+    if untrusted := re.search(r"certificate verify failed: (.*?)\.?(?: \(_ssl.*)?$", words):
+        return (
+            f"shows a certificate that is not trusted ({untrusted[1]}); "
+            "REVIEWMILL_REDIS_CA_FILE names the certificate of a private CA"
+        )
+    if "WRONGPASS" in words or "invalid username-password" in words:
+        return "does not know that user with that password"
+    if words.startswith("NOAUTH") or "Authentication required" in words:
+        return "wants a user and a password: rediss://USER:PASSWORD@HOST:PORT/0"
+    return f"does not answer: {words}"
 
 
 class RedisServer:

@@ -27,6 +27,8 @@ _START_TIMEOUT_S = 60
 _LOOK_S = 0.05
 #: An owner that took over from one that was killed says within an instant which database is its own.
 _OWNER_SAYS_S = 2
+#: Settings from which the database's URL may have come (db.settings).
+_DATABASE_FILES = ("REVIEWMILL_DATABASE_URL_FILE", "REVIEWMILL_DATABASE_PASSWORD_FILE")
 
 
 class StackDatabase(NamedTuple):
@@ -141,6 +143,8 @@ def _is_owned(settings: BrokerSettings) -> bool:
 
 
 def _start_owner(settings: BrokerSettings, database_url: str) -> subprocess.Popen[bytes]:
+    # It is told the whole URL, so no file has to add to it.
+    inherited = {name: value for name, value in os.environ.items() if name not in _DATABASE_FILES}
     settings.log_file.parent.mkdir(parents=True, exist_ok=True)
     with settings.log_file.open("ab") as log:
         return subprocess.Popen(
@@ -150,5 +154,5 @@ def _start_owner(settings: BrokerSettings, database_url: str) -> subprocess.Pope
             stderr=log,
             # A Ctrl-C in the terminal is for the command, not for a stack that others may share.
             start_new_session=True,
-            env={**os.environ, "REVIEWMILL_DATABASE_URL": database_url, "PYTHONUNBUFFERED": "1"},
+            env={**inherited, "REVIEWMILL_DATABASE_URL": database_url, "PYTHONUNBUFFERED": "1"},
         )

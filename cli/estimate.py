@@ -8,15 +8,14 @@ import click
 from rich.console import Console
 
 from broker.app import QUEUES
-from broker.presence import live_devices
 from broker.settings import BrokerSettings
-from broker.stack import running_app
 from cli.columns import columns_options
 from cli.output import answers, json_option, notes, print_json, share, tell
 from cli.reading import reading_options
 from db.database import Database
 from db.registry import RegisteredModel
 from db.schema import open_database
+from db.workers import live_workers
 from producer.checkpoints import find_or_add_model
 from producer.estimate import SAMPLE_ROWS, Estimate, estimate_scoring
 from producer.reviews_request import ReviewsRequest, find_reviews
@@ -56,8 +55,9 @@ def make_estimate(
     database: Database, source: Source, columns: Columns, model: RegisteredModel, **options: Any
 ) -> Estimate:
     """The estimate of scoring a source on the workers that are alive, or on those that a stack would start here."""
+    devices = _devices(database)
     with notes.status("Reading the first rows"):
-        return estimate_scoring(database, source, columns, model, ProducerSettings(), devices=_devices(), **options)
+        return estimate_scoring(database, source, columns, model, ProducerSettings(), devices=devices, **options)
 
 
 def show_estimate(estimate: Estimate, console: Console) -> None:
@@ -67,14 +67,15 @@ def show_estimate(estimate: Estimate, console: Console) -> None:
         console.print(f"  {name:15} {value}", markup=False, soft_wrap=True)
 
 
-def _devices() -> list[str]:
-    settings = BrokerSettings()
-    app = running_app(settings)
-    alive = [] if app is None else live_devices(app, QUEUES["score"])
-    if alive or not settings.is_embedded:
+def _devices(database: Database) -> list[str]:
+    """The devices, by their names among all machines, whose workers score now, in order."""
+    with database.read() as connection:
+        alive = sorted({one.device for one in live_workers(connection) if QUEUES["score"] in one.queues})
+    if alive or not BrokerSettings().is_embedded:
         return alive
     # The stack that `score` starts has the devices of this machine.
-    return [device_name(device) for device in find_devices(WorkerSettings().devices)]
+    ours = WorkerSettings()
+    return [device_name(device.name) for device in find_devices(ours.devices, ours.processes)]
 
 
 def _heading(estimate: Estimate) -> str:

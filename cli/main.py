@@ -25,7 +25,10 @@ COMMANDS = {
     "schedule": ("cli.schedule", "Score or fine-tune by the clock: every night, every hour."),
     "up": ("cli.up", "Keep the embedded stack running, and the schedules."),
     "worker": ("cli.worker", "Work on jobs, one process a device."),
+    "workers": ("cli.workers", "List who works: on what device, with which model, how fast."),
     "beat": ("cli.beat", "Run the schedules, and ring again for work whose message was lost."),
+    "top": ("cli.top", "Watch jobs, workers and rates as they go."),
+    "doctor": ("cli.doctor", "Check everything, and say how to mend what is wrong."),
     "prune": ("cli.prune", "Delete what old jobs left behind."),
     "forget": ("cli.forget", "Delete a review everywhere, by your own id."),
     "vacuum": ("cli.vacuum", "Give the room of what was deleted back to the disk."),
@@ -47,6 +50,7 @@ class LazyGroup(click.Group):
         """Import the command's file and return its `command`."""
         if cmd_name not in COMMANDS:
             return None
+        _log_to_stderr()
         return import_module(COMMANDS[cmd_name][0]).command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -63,7 +67,6 @@ def reviewmill() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code: 0 done, 1 the job failed or was cancelled, 2 the command was wrong."""
-    _log_to_stderr()
     try:
         code = reviewmill.main(args=arguments, standalone_mode=False)
     except click.ClickException as error:
@@ -108,7 +111,11 @@ def _is_ours(error: Exception) -> bool:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s: %(message)s")
+    """Have what rooms log go where no answer goes; a person is told of it where it is a warning."""
+    from worker.logs import log_to_stderr
+
+    log_to_stderr("warning")
+    logging.getLogger().setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

@@ -154,12 +154,16 @@ def _fact(value: Any) -> str:
     return str(value)
 
 
+def harmless(text: str) -> str:
+    """Without orders to the terminal, such as those that move the cursor or change its title."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _cell(value: Any) -> Text:
     if isinstance(value, datetime):
         value = local_time(value)
     # Not markup: a review may hold square brackets.
-    # Nor orders to the terminal: it may hold those that move the cursor or change its title.
-    return Text("" if value is None else _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)))
+    return Text("" if value is None else harmless(str(value)))
 
 
 def _plain(value: Any) -> Any:

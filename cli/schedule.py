@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +37,8 @@ from worker.settings import WorkerSettings
 
 #: In a URL: what stands between the user and the host, and parameters of such names.
 _PASSWORDS = re.compile(r"(://[^:/@\s]*:)[^/\s]*(?=@)|([?&][^=&\s]*(?:pass|secret|token|key)[^=&\s]*=)[^&\s]+", re.I)
+#: One that the environment holds, as in `me:${SHOP_PASSWORD}@db`.
+_IN_ENVIRONMENT = re.compile(r"[:=]\$\{\w+\}$")
 
 name_argument = click.argument("name")
 
@@ -71,6 +74,7 @@ def add_command(
     with database.read() as connection:
         check_free(connection, name)
         Cron.checked(cron, timezone, database_time(connection))
+    _refuse_passwords(arguments)
     # What is missing now, be it a column, is said now and not at night.
     read_request(database, runs, arguments)
     params = {"arguments": arguments, "directory": os.getcwd(), "overlap": overlap, "rescore": rescore}
@@ -183,6 +187,16 @@ def run_command(name: str, rescore: bool, no_wait: bool, as_json: bool) -> int:
 def _check_rescore(rescore: bool, scheduled: str) -> None:
     if rescore and scheduled != "score":
         raise click.UsageError("--rescore is for schedules that score; leave it out")
+
+
+def _refuse_passwords(arguments: Sequence[str]) -> None:
+    """What is scheduled is stored, and shown to all who may read the database."""
+    for argument in arguments:
+        if any(not _IN_ENVIRONMENT.search(found[0]) for found in _PASSWORDS.finditer(argument)):
+            raise click.UsageError(
+                f"a schedule is stored, and no password may be: write ${{NAME}} in the place of the one in "
+                f"{_without_password(argument)!r}, in single quotes, and set NAME where `reviewmill beat` runs"
+            )
 
 
 def _tell(database: Database, name: str, as_json: bool, words: str) -> None:

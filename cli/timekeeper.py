@@ -33,11 +33,12 @@ log = structlog.get_logger()
 class Timekeeper:
     """Fires schedules and has their runs read. Any number may do so at once.
 
-    Its processes get the Redis at `redis_url`. A run whose process was not heard of again `max_deaths` times fails.
+    Its processes get the Redis at `redis_url`, or without one that of the settings. A run whose process was not heard
+    of again `max_deaths` times fails.
     """
 
     database: Database
-    redis_url: str
+    redis_url: str | None
     lease_s: float
     max_deaths: int
     _readers: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False)
@@ -86,8 +87,9 @@ class Timekeeper:
 
     def _start(self, run: HeldRun) -> None:
         command = [sys.executable, "-m", "cli.scheduled", str(run.id), str(run.attempt)]
+        told = {} if self.redis_url is None else {"REVIEWMILL_REDIS_URL": self.redis_url}
         # In a group of its own: a Ctrl-C is for this process, which stops it in its turn.
-        reader = start_child(command, None, {"REVIEWMILL_REDIS_URL": self.redis_url}, own_group=True)
+        reader = start_child(command, None, told, own_group=True)
         self._readers.append(reader)
         log.info("run taken", action="run_taken", name=run.schedule.name, attempt=run.attempt, pid=reader.pid)
 
@@ -98,7 +100,7 @@ class Timekeeper:
             with self.database.write() as connection:
                 fail_run(connection, run, reason)
         except LeaseLost:
-            log.info("run is gone", action="run_lost", name=run.schedule.name)
+            log.info("run lost", action="run_lost", name=run.schedule.name)
 
     def _stop(self) -> None:
         """Have the runs that are being read given back."""
@@ -112,7 +114,7 @@ class Timekeeper:
                 reader.wait()
 
 
-def keep_time(database: Database, redis_url: str, stopping: threading.Event) -> None:
+def keep_time(database: Database, redis_url: str | None, stopping: threading.Event) -> None:
     """Run the schedules as the settings say, until `stopping` is set. In the main thread."""
     settings = WorkerSettings()
     Timekeeper(database, redis_url, settings.lease_s, settings.max_attempts).run(stopping)

@@ -214,7 +214,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
         raw = file.read(length)
     try:
         header = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _corrupt(path, "its header is not JSON") from None
     if not isinstance(header, dict):
         raise _corrupt(path, "its header does not describe tensors")
@@ -339,7 +339,7 @@ def _digest(files: Iterable[Path]) -> str:
 def _json_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.parent}: {path.name} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path.parent}: {path.name} must hold a JSON object")

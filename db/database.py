@@ -1,6 +1,7 @@
 """Connections and transactions, the same for SQLite and PostgreSQL."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import DatabaseError as SomeDatabaseError
 
-from db.errors import DatabaseError, DatabaseUnreachable
+from db.errors import DatabaseError, DatabaseUnreachable, NotPermitted
 
 #: How long a SQLite writer waits for another: longer than the longest transaction of ours.
 SQLITE_BUSY_TIMEOUT_MS = 60_000
@@ -21,6 +22,10 @@ CONNECT_TIMEOUT_S = 5
 #: A connection over which nothing is acknowledged for this long is dead. Without it a worker that is cut off
 #: from its server would wait for hours on a write, instead of noticing that its lease runs out.
 _DEAD_CONNECTION_S = 15
+#: PostgreSQL's code for what the user has no right to.
+_INSUFFICIENT_PRIVILEGE = "42501"
+#: Parameters of a URL that are so called are shown to nobody: `password`, `sslpassword`, `sslkey`.
+_SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 
 
 class Database:
@@ -46,7 +51,7 @@ class Database:
         """Where the data are, fit to be shown: a file's path, or a URL without its password."""
         if self.is_sqlite:
             return str(self.url.database)
-        return self.url.render_as_string(hide_password=True)
+        return _public(self.url).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -69,6 +74,8 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+                raise NotPermitted(f"the database {self.place} does not let this user do that: {error.orig}") from error
             # Other kinds, a constraint that was broken say, are faults of the program.
             if not isinstance(error, OperationalError | InterfaceError) and type(error) is not SomeDatabaseError:
                 raise
@@ -82,13 +89,18 @@ def place_of(url: str) -> str:
     if parsed.get_backend_name() == "sqlite":
         return str(Path(str(parsed.database)).absolute())
     # Its own `set` takes None for nothing said.
-    return parsed._replace(password=None).render_as_string()
+    return _public(parsed)._replace(password=None).render_as_string()
+
+
+def _public(url: URL) -> URL:
+    """The URL without parameters that may be secret; its password is a matter of rendering it."""
+    return url.difference_update_query([name for name in url.query if _SECRET.search(name)])
 
 
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseError(
             "REVIEWMILL_DATABASE_URL is not a database URL; write sqlite:///FILE "
             "or postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME"
@@ -116,7 +128,7 @@ _CONNECT_ARGUMENTS = {
 def _postgresql_engine(url: URL) -> Engine:
     try:
         # A pool that checks its connections outlives a restart of the server.
-        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS)
+        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS, hide_parameters=True)
     except NoSuchModuleError as error:
         raise DatabaseError(f"the database driver is missing: {error}") from error
 
@@ -127,7 +139,8 @@ def _sqlite_engine(url: URL) -> Engine:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseUnreachable(f"the database's folder {folder} cannot be made: {error.strerror}") from error
-    engine = create_engine(url)
+    # Reviews and URLs have no place in a traceback, and so in no log.
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

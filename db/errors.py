@@ -9,8 +9,16 @@ class DatabaseUnreachable(DatabaseError):
     """No connection to the database can be made, or it was lost."""
 
 
+class NotPermitted(DatabaseError):
+    """The database does not let this user do that."""
+
+
 class SchemaMismatch(DatabaseError):
     """The tables are not those this version of Reviewmill works with."""
+
+
+class BackupError(DatabaseError):
+    """No copy of the database can be made there."""
 
 
 class UnknownJob(DatabaseError):
@@ -71,6 +79,10 @@ class BadCursor(DatabaseError):
 
 class CheckpointError(DatabaseError):
     """A directory is not a checkpoint that can be registered."""
+
+
+class ModelNotAllowed(DatabaseError):
+    """A model is not among those that REVIEWMILL_ALLOWED_MODELS lists."""
 
 
 class LeaseLost(DatabaseError):

@@ -12,7 +12,7 @@ from db.clock import utc_now
 from db.deletion import lock_beside_deletions
 from db.dialect import is_one_of
 from db.errors import UnknownJob
-from db.tables import Chunk, Example, Failure, Job, Model, Notification
+from db.tables import PRIORITIES, Chunk, Example, Failure, Job, Model, Notification
 
 #: Rows of one INSERT: enough to be fast, few enough to keep memory flat.
 _INSERT_ROWS = 5_000
@@ -193,6 +193,21 @@ def job_status(connection: Connection, job_id: int) -> JobStatus:
 def list_jobs(connection: Connection, limit: int = 50) -> list[JobStatus]:
     """The newest jobs, newest first."""
     return [JobStatus(*row) for row in connection.execute(_statuses().order_by(Job.id.desc()).limit(limit))]
+
+
+def count_active_jobs(connection: Connection) -> dict[str, int]:
+    """How many jobs are not over, by their state; a state without a job is left out."""
+    active = select(Job.state, func.count()).where(Job.state.in_(("pending", "running")))
+    return dict(connection.execute(active.group_by(Job.state)).all())
+
+
+def active_jobs(connection: Connection, limit: int) -> list[JobStatus]:
+    """Jobs that are not over, those that run before those that wait, and then in the order that workers take them."""
+    rank = case({name: number for number, name in enumerate(PRIORITIES)}, value=Job.priority)
+    # The states are named, for an index to find them.
+    active = _statuses().where(Job.state.in_(("pending", "running")))
+    order = (case((Job.state == "running", 0), else_=1), rank, Job.id)
+    return [JobStatus(*row) for row in connection.execute(active.order_by(*order).limit(limit))]
 
 
 def refused_rows(connection: Connection, job_id: int, limit: int = 10) -> list[Any]:

@@ -126,6 +126,13 @@ def get_model(connection: Connection, model_id: int) -> RegisteredModel:
     return RegisteredModel(*row)
 
 
+def version_in(connection: Connection, folder: Path) -> RegisteredModel | None:
+    """The version whose files are in that folder, the newest of several; None where there is none."""
+    found = select(*_COLUMNS).where(Model.path == str(folder)).order_by(Model.id.desc())
+    row = connection.execute(found).first()
+    return None if row is None else RegisteredModel(*row)
+
+
 def has_registered_files(model: RegisteredModel) -> bool:
     """Whether the files in the model's folder are still those that were registered, by their digest.
 

@@ -3,8 +3,14 @@
 from pathlib import Path
 
 from platformdirs import user_data_dir
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from db.allowed_models import AllowedModels, read_allowed_models
+from db.errors import DatabaseError
+from db.secret_files import SecretFile, either
 
 
 class DatabaseSettings(BaseSettings):
@@ -20,8 +26,53 @@ class DatabaseSettings(BaseSettings):
         default="",
         description="SQLAlchemy URL, sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME. Empty: SQLite in the home.",
     )
+    database_url_file: SecretFile | None = Field(
+        default=None, description="File that holds that URL, instead of REVIEWMILL_DATABASE_URL."
+    )
+    database_password_file: SecretFile | None = Field(
+        default=None, description="File that holds the password of the database's user, for a URL without one."
+    )
 
     @property
     def url(self) -> str:
-        """The URL in force."""
-        return self.database_url or f"sqlite:///{self.home.absolute() / 'reviewmill.db'}"
+        """The URL in force, password included. Raises DatabaseError where two settings tell of the same."""
+        url = either("REVIEWMILL_DATABASE_URL", self.database_url, self.database_url_file)
+        if self.database_password_file is not None:
+            return _with_password(url, self.database_password_file)
+        return url or f"sqlite:///{self.home.absolute() / 'reviewmill.db'}"
+
+
+class AllowedModelsSettings(BaseSettings):
+    """What producers and workers are both to be told: producers refuse early, workers for good."""
+
+    model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    allowed_models: str = Field(
+        default="",
+        description="Models that may be loaded: hub names such as distilbert/* or OWNER/NAME, minilm, store, and "
+        "absolute folders with all that is below them, with commas between. Empty: all. For commands and workers.",
+    )
+
+    @field_validator("allowed_models")
+    @classmethod
+    def _check_allowed(cls, listed: str) -> str:
+        read_allowed_models(listed)
+        return listed
+
+    @property
+    def allowed(self) -> AllowedModels:
+        """The models that may be loaded."""
+        return read_allowed_models(self.allowed_models)
+
+
+def _with_password(url: str, password: SecretStr) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            "REVIEWMILL_DATABASE_PASSWORD_FILE is set, so REVIEWMILL_DATABASE_URL must be a server's URL; "
+            "write postgresql://USER@HOST:5432/NAME"
+        ) from None
+    if parsed.password is not None:
+        raise DatabaseError("REVIEWMILL_DATABASE_PASSWORD_FILE is set, and the database's URL has a password too")
+    return parsed.set(password=password.get_secret_value()).render_as_string(hide_password=False)

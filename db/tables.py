@@ -376,3 +376,27 @@ class Notification(Base):
     last_error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utc_now())
     sent_at: Mapped[datetime | None]
+
+
+class WorkerProcess(Base):
+    """A process that works, or did until `seen_at`: on what device, for which queues, and how it gets on.
+
+    `owner` is what its chunks have as `lease_owner`. Of each model in its memory `models` holds `model`, its reference,
+    `precision` and `bytes`. `reviews_per_s` and `busy`, the share of the time that its device computed, are of the last
+    minute. The times are the database's.
+    """
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    device: Mapped[str] = mapped_column(String(255))
+    queues: Mapped[list[Any]]
+    engine: Mapped[str] = mapped_column(String(64))
+    models: Mapped[list[Any]]
+    version: Mapped[str] = mapped_column(String(64))
+    reviews_per_s: Mapped[float]
+    busy: Mapped[float]
+    started_at: Mapped[datetime] = mapped_column(default=utc_now())
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now())

@@ -95,6 +95,11 @@ def latest_metrics(connection: Connection, job_id: int) -> dict[str, float]:
     return latest
 
 
+def latest_step(connection: Connection, job_id: int) -> int:
+    """The newest step of which a job has told a metric; 0 before the first."""
+    return connection.scalar(select(func.max(TrainingMetric.step)).where(TrainingMetric.job_id == job_id)) or 0
+
+
 def load_curve(connection: Connection, job_id: int) -> list[CurvePoint]:
     """Every point of the job's curve, in order of its steps."""
     found = connection.execute(

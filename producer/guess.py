@@ -27,6 +27,10 @@ LABEL_NAMES = {"label", "labels", "sentiment", "stars", "rating", "class", "cate
 ID_NAMES = {"id", "review_id", "uuid"}
 #: Rows that are looked at: few, because only the beginning of standard input can be read again.
 _SAMPLE = 50
+#: And of each text there so much.
+_LOOKED_AT_CHARS = 10_000
+#: Stands for a value that is neither text nor a number: no column of texts, and none of ids.
+_OTHER = ()
 
 
 def guess_text(source: Source, taken: Collection[str] = ()) -> str:
@@ -83,7 +87,18 @@ def _plain(column: str) -> str:
 
 
 def _sample(source: Source) -> list[Record]:
-    return [record for record in islice(source.records(), _SAMPLE) if isinstance(record, Record)]
+    return [_shortened(record) for record in islice(source.records(), _SAMPLE) if isinstance(record, Record)]
+
+
+def _shortened(record: Record) -> Record:
+    """The record as far as it tells of its columns: whole ones may be long, and several are held."""
+    return record._replace(values={name: _looked_at(value) for name, value in record.values.items()})
+
+
+def _looked_at(value: object) -> object:
+    if isinstance(value, str):
+        return value[:_LOOKED_AT_CHARS]
+    return value if value is None or isinstance(value, int | float) else _OTHER
 
 
 def _has_words(values: Sequence[object]) -> bool:

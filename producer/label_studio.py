@@ -7,12 +7,18 @@ from typing import Any
 
 from producer.errors import SourceError
 from producer.sources import Record
+from producer.sources.bounds import MAX_JSON_DEPTH, is_too_deep
 
 #: How the labelling is called in the configuration of `labels config`, and so the column that it comes back in.
 LABEL = "label"
 #: The kinds of control that give a label, by the key of their value.
 _VALUES = ("choices", "number", "rating")
 _JSON_FORMS = "a .json file is an export of Label Studio, JSON or JSON-MIN, or a list of objects like those of a .jsonl"
+
+
+#: An export is held in memory, and takes several times its size there.
+MAX_EXPORT_BYTES = 512 * 2**20
+_TOO_DEEP = f"nested more than {MAX_JSON_DEPTH} lists and objects deep"
 
 
 class LabelStudioExport:
@@ -22,7 +28,7 @@ class LabelStudioExport:
     each control what was labelled: a list of choices, or a number. Where an annotation is empty it is an empty list
     under `label`; where a task was skipped there is nothing. Objects that come from elsewhere stay as they are.
 
-    The file is held in memory. Raises SourceError where it is no such file.
+    The file is held in memory. Raises SourceError where it is no such file, or larger than MAX_EXPORT_BYTES.
     """
 
     def __init__(self, path: Path, label: str = LABEL) -> None:
@@ -65,16 +71,28 @@ class LabelStudioExport:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        tasks = json.loads(path.read_bytes())
+        tasks = json.loads(_bytes_of(path))
     except OSError as error:
         raise SourceError(f"{path} can not be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise SourceError(f"{path} can not be read: it is {_TOO_DEEP}") from error
+    except ValueError as error:
         raise SourceError(f"{path} is not JSON: {error}; {_JSON_FORMS}") from error
+    if isinstance(tasks, list) and any(map(is_too_deep, tasks)):
+        raise SourceError(f"{path} can not be read: a task is {_TOO_DEEP}")
     if not isinstance(tasks, list) or not all(isinstance(one, dict) for one in tasks):
         raise SourceError(f"{path} is JSON, but no list of objects; {_JSON_FORMS}")
     if not tasks:
         raise SourceError(f"{path} is an empty list; there is nothing to import")
     return tasks
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_EXPORT_BYTES + 1)
+    if len(content) > MAX_EXPORT_BYTES:
+        raise SourceError(f"{path} is larger than {MAX_EXPORT_BYTES // 2**20} MiB; export fewer tasks at a time")
+    return content
 
 
 def _said_by(annotation: Mapping[str, Any]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from db.database import Database
 from db.notifications import NotificationStatus, notifications_of
 from db.urls import masked
+from producer.environment import filled_in
 from producer.errors import NotifyError
 from producer.settings import ProducerSettings
 
@@ -19,17 +20,20 @@ _ALLOWED = "give http://HOST/PATH or https://HOST/PATH"
 def check_notify(url: str | None, settings: ProducerSettings) -> str | None:
     """Return the URL, or None where nobody is to be told. Raises NotifyError for one that cannot be posted to.
 
+    `${NAME}` in it is that variable of the environment; VariableMissing where there is none.
+
     The secret that signs is asked for here too: what could never be posted is not enqueued.
     """
     if url is None:
         return None
+    url = filled_in(url)
     if len(url) > _MAX_URL_CHARS or not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
         raise NotifyError(
             f"the --notify URL must be at most {_MAX_URL_CHARS:,} ASCII characters without spaces; {_ALLOWED}"
         )
     if not _is_http(url):
         raise NotifyError(f"--notify {masked(url)} is not a URL that can be posted to; {_ALLOWED}")
-    if not settings.notify_secret.get_secret_value():
+    if not settings.signing_secret:
         raise NotifyError(
             "--notify signs what it posts: set REVIEWMILL_NOTIFY_SECRET, the same here and for the workers"
         )

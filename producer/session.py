@@ -18,8 +18,8 @@ class Session:
     """A database, and the Redis of a team or an embedded stack. URLs that are None are those of the settings."""
 
     def __init__(self, database_url: str | None, redis_url: str | None) -> None:
-        self._broker = BrokerSettings() if redis_url is None else BrokerSettings(redis_url=redis_url)
-        told = DatabaseSettings() if database_url is None else DatabaseSettings(database_url=database_url)
+        self._broker = BrokerSettings() if redis_url is None else _redis_at(redis_url)
+        told = DatabaseSettings() if database_url is None else _database_at(database_url)
         self.settings = ProducerSettings()
         self.database = open_database(told)
         self._stack_database = StackDatabase(told.url, place_of(told.url))
@@ -59,3 +59,12 @@ class Session:
     def _running(self) -> Iterator[Celery]:
         with running_stack(self._broker, self._stack_database, lambda: None) as app:
             yield app
+
+
+def _redis_at(url: str) -> BrokerSettings:
+    """The settings but for the URL, of which no file tells then."""
+    return BrokerSettings(redis_url=url, redis_url_file=None, redis_password_file=None)
+
+
+def _database_at(url: str) -> DatabaseSettings:
+    return DatabaseSettings(database_url=url, database_url_file=None, database_password_file=None)

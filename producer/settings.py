@@ -1,10 +1,13 @@
 """This room's settings, read from `REVIEWMILL_*` environment variables."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from db.secret_files import SecretFile, either
+from db.settings import AllowedModelsSettings
 
 
-class ProducerSettings(BaseSettings):
+class ProducerSettings(AllowedModelsSettings):
     """How reviews are read and cut; a value outside its range raises pydantic's ValidationError."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
@@ -14,6 +17,12 @@ class ProducerSettings(BaseSettings):
         gt=0,
         description="Longest review text accepted, in characters (Unicode code points); a longer one, "
         "in the text or the pair column, becomes a failed row.",
+    )
+    max_unpacked_ratio: int = Field(
+        default=200,
+        ge=1,
+        description="How many times its size an archive, or the columns of a parquet file, may unpack to, beyond the "
+        "first 64 MiB. What unpacks further is not read.",
     )
     chunk_size: int = Field(
         default=1000,
@@ -26,3 +35,11 @@ class ProducerSettings(BaseSettings):
         description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
         "receivers. Without it `--notify` is refused.",
     )
+    notify_secret_file: SecretFile | None = Field(
+        default=None, description="File that holds that secret, instead of REVIEWMILL_NOTIFY_SECRET."
+    )
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs notifications, or nothing. Raises DatabaseError where two settings tell of it."""
+        return either("REVIEWMILL_NOTIFY_SECRET", self.notify_secret.get_secret_value(), self.notify_secret_file)

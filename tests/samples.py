@@ -19,7 +19,7 @@ PROVENANCE = {
     },
     "parameters": {"epochs": 2, "learning_rate": 5e-05, "labels": ["1", "5"], "dropout": None},
     "libraries": {"keras": "3.15.1", "tensorflow": "2.21.0"},
-    "device": "box/cpu",
+    "device": "cpu@box",
     "seconds": 149.1,
 }
 

@@ -1,4 +1,4 @@
-"""The README tells of every command, option of the contract and setting there is, and of none that is not.
+"""The README tells of every command and option of the contract there is, and of none that is not.
 
 Promises name tests that exist, and every fault that is proven is named.
 """
@@ -10,30 +10,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from broker.settings import BrokerSettings
 from cli.main import COMMANDS
-from db.settings import DatabaseSettings
 from db.tables import Base
 from producer import Client, Job, Result, Unscored
-from producer.settings import ProducerSettings
-from worker.settings import WorkerSettings
 from worker.signature import signature
 
 TESTS = Path(__file__).parent
 README = (TESTS.parent / "README.md").read_text()
 _PAGES = ("reliability.md", "models.md", "notifications.md", "python.md")
 RELIABILITY, MODELS, NOTIFICATIONS, PYTHON = ((TESTS.parent / "docs" / name).read_text() for name in _PAGES)
-SETTINGS = (BrokerSettings, DatabaseSettings, ProducerSettings, WorkerSettings)
-
-
-def test_every_setting_is_documented_with_its_default() -> None:
-    fields = {name: field for room in SETTINGS for name, field in room.model_fields.items()}
-    documented = dict(re.findall(r"^\| `REVIEWMILL_(\w+)` \|.*\| (.+) \|$", README, re.MULTILINE))
-    assert {name.lower() for name in documented} == set(fields)
-    for name, default in documented.items():
-        value = fields[name.lower()].default
-        if isinstance(value, int | float):
-            assert float(default) == value, name
 
 
 def test_every_command_is_documented() -> None:

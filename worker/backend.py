@@ -7,6 +7,8 @@ backend.
 import contextlib
 import os
 
+import structlog
+
 from worker.errors import WrongBackendError
 from worker.silence import silent_standard_error
 
@@ -28,10 +30,24 @@ def _quiet() -> contextlib.AbstractContextManager[None]:
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault(_ONEDNN_VARIABLE, "1")
+# Memory of a GPU is taken as it is needed: others than ours may be at work there, and what TensorFlow took at once
+# would tell nobody what a model needs.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 with _quiet():
     import keras
     import keras_hub
     import tensorflow as tf
+
+#: As many threads as this process may use cores, whether it was pinned to them by us or by somebody else.
+_THREADS = len(os.sched_getaffinity(0))
+tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(_THREADS)
+
+if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("GPU-") and not tf.config.list_physical_devices("GPU"):
+    structlog.get_logger().warning(
+        "TensorFlow cannot use the GPU, and computes on the CPU; CUDA comes with: pip install 'reviewmill[gpu]'",
+        action="gpu_unusable",
+    )
 
 if keras.config.backend() != "tensorflow":
     raise WrongBackendError

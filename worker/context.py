@@ -9,6 +9,7 @@ from celery import Celery
 
 from db.claims import Claim
 from db.database import Database
+from worker.last_minute import DeviceLock, ReviewRate
 from worker.models import LoadedModels
 from worker.owners import this_owner
 from worker.settings import WorkerSettings
@@ -21,7 +22,7 @@ class WorkerContext:
 
     `device` is held by whichever task infers or trains, so that the process can claim and tokenize
     the next chunk, and write the last one, while the device works; small work may come in between, in the same
-    thread. `turns` keep suspects apart from the rest.
+    thread. `reviews` counts what is inferred. `turns` keep suspects apart from the rest.
     `stopping` is set on SIGTERM. `held` are the claims under work, by chunk.
     """
 
@@ -30,7 +31,8 @@ class WorkerContext:
     settings: WorkerSettings
     models: LoadedModels
     owner: str = field(default_factory=this_owner)
-    device: threading.RLock = field(default_factory=threading.RLock)
+    device: DeviceLock = field(default_factory=DeviceLock)
+    reviews: ReviewRate = field(default_factory=ReviewRate)
     turns: Turns = field(default_factory=Turns)
     stopping: threading.Event = field(default_factory=threading.Event)
     held: dict[int, Claim] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from db.claims import Effort
+from worker import metrics
 from worker.checkpoints.tokenizer import Encoded
 from worker.errors import reason_of
 from worker.memory import is_out_of_memory
@@ -82,11 +83,19 @@ def infer(
 
     for ended in infer_batches(loaded.engine, take):
         inferred.costs.add(ended)
+        _count(loaded, ended)
         if ended.error is not None:
             _after_error(ended.error, loaded, waiting, ended, inferred, reviews)
         else:
             inferred.logits.update(zip(ended.indices, ended.answer(), strict=True))
     return inferred
+
+
+def _count(loaded: LoadedModel, ended: Ended) -> None:
+    tokens = int(ended.batch.padding_mask.sum())
+    metrics.note_batch(
+        loaded.serving, tokens, ended.batch.token_ids.size, ended.device_s, failed=ended.error is not None
+    )
 
 
 def _after_error(

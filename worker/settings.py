@@ -4,21 +4,47 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.secret_files import SecretFile, either
+from db.settings import AllowedModelsSettings
 
-class WorkerSettings(BaseSettings):
-    """How a worker works."""
+LAST_PORT = 65_535
+#: A port that is set to nothing is none.
+Port = Annotated[int, BeforeValidator(lambda value: value or 0), Field(ge=0, le=LAST_PORT)]
+
+
+class LogSettings(BaseSettings):
+    """How a process logs."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How logs are written: for people, or one JSON object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged: this and all that is worse. Of libraries only warnings are."
+    )
+
+
+class WorkerSettings(LogSettings, AllowedModelsSettings):
+    """How a worker works."""
 
     home: Path = Field(
         default_factory=lambda: Path(user_data_dir("reviewmill")),
         description="Folder of the default database, the models and the embedded stack.",
     )
     devices: str = Field(
-        default="auto", description="Devices of `reviewmill worker`: auto, cpu, or GPU numbers such as 0,1."
+        default="auto",
+        description="Devices of `reviewmill worker`: auto, cpu, GPU numbers such as 0,1, or UUIDs, each with queues of "
+        "its own as in 0:score,1:train.",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that `reviewmill worker` starts on the CPU, each pinned to its share of the cores; 1 "
+        "takes all of them.",
     )
     engine: Literal["auto", "openvino", "onnx", "tensorflow", "null"] = Field(
         default="auto",
@@ -90,6 +116,24 @@ class WorkerSettings(BaseSettings):
         default=SecretStr(""),
         description="What signs notifications of a job's end, the same for those who enqueue, for workers and for "
         "receivers. Without it none are posted by this process.",
+    )
+    notify_secret_file: SecretFile | None = Field(
+        default=None, description="File that holds that secret, instead of REVIEWMILL_NOTIFY_SECRET."
+    )
+
+    @property
+    def signing_secret(self) -> str:
+        """What signs notifications, or nothing. Raises DatabaseError where two settings tell of it."""
+        return either("REVIEWMILL_NOTIFY_SECRET", self.notify_secret.get_secret_value(), self.notify_secret_file)
+
+    metrics_port: Port = Field(
+        default=0,
+        description="Port of /metrics, for Prometheus, of the first worker process of a machine; each further one has "
+        "the next. 0: none.",
+    )
+    metrics_address: str = Field(
+        default="127.0.0.1",
+        description="Address that /metrics listens on; 0.0.0.0 lets other machines ask, whoever they are.",
     )
 
     @property

@@ -9,6 +9,8 @@ import structlog
 from db.claims import give_back, still_held
 from db.errors import DatabaseError
 from worker.context import WorkerContext
+from worker.logs import ids_of
+from worker.signs_of_life import SignsOfLife
 
 #: Scoring must be over within ten seconds of SIGTERM. A thread that loads a model or waits for a dead
 #: database cannot be interrupted, so after this long its lease is given back over its head.
@@ -25,8 +27,9 @@ log = structlog.get_logger()
 class Stopper:
     """Acts on the signals of one worker process."""
 
-    def __init__(self, context: WorkerContext) -> None:
+    def __init__(self, context: WorkerContext, signs: SignsOfLife) -> None:
         self._context = context
+        self._signs = signs
 
     def on_signal(self, **_: object) -> None:
         """The first signal asks every chunk in hand to end at its next batch; the second ends the process."""
@@ -43,7 +46,7 @@ class Stopper:
         while time.monotonic() - began < self._grace_s():
             time.sleep(_LOOK_S)
         # In a thread of its own: the database may be what hangs.
-        giver = threading.Thread(target=self._give_all_back, name="giver", daemon=True)
+        giver = threading.Thread(target=self._leave, name="giver", daemon=True)
         giver.start()
         giver.join(_GIVE_BACK_S)
         log.warning("worker stopped in mid-work", action="worker_stopped_late", owner=self._context.owner)
@@ -53,6 +56,10 @@ class Stopper:
         trains = any(claim.kind == "finetune" for claim in list(self._context.held.values()))
         return _TRAINING_GRACE_S if trains else _SCORING_GRACE_S
 
+    def _leave(self) -> None:
+        self._give_all_back()
+        self._signs.end()
+
     def _give_all_back(self) -> None:
         claims = list(self._context.held.values())
         try:
@@ -61,7 +68,7 @@ class Stopper:
                 for claim in held:
                     give_back(connection, claim)
         except DatabaseError as error:
-            log.warning("chunks left to their leases", action="chunk_left", chunks=len(claims), reason=str(error))
+            log.warning("chunks left to their leases", action="chunks_left", **ids_of(claims), reason=str(error))
             return
         for claim in held:
-            log.info("chunk given back", action="chunk_given_back", job=claim.job_id, chunk=claim.chunk_id)
+            log.info("chunk given back", action="chunk_given_back", **ids_of([claim]))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from producer.environment import filled_in
 from producer.errors import SourceError
 from producer.sources.base import Record, Source, Unreadable
 from producer.sources.demo import DemoSource
@@ -34,6 +35,9 @@ def open_source(
     and at the headers. What people have labelled is read from the `database`, without one from that of the settings.
     Raises SourceError when the source can not be read, saying what is allowed.
 
+    In what stands behind `sql:`, and in URLs, `${NAME}` is that variable of the environment: a password need not be
+    written. Raises VariableMissing.
+
     A file whose name looks like a scheme is reached as `./demo:reviews.csv`.
     """
     form = TextForm(encoding, delimiter)
@@ -55,7 +59,7 @@ def _open(spec: str, form: TextForm, database: "Database | None") -> Source:
     if colon and scheme in SCHEMES and not rest.startswith("//"):
         return SCHEMES[scheme](rest)
     if "://" in spec:
-        return _open_url(spec, form)
+        return _open_url(filled_in(spec), form)
     files = find_files(spec)
     if files is None:
         return open_file(LocalFile(Path(spec)), form)
@@ -89,7 +93,7 @@ def _open_dataset(rest: str) -> Source:
 def _open_sql(rest: str) -> Source:
     from producer.sources.sql import SqlSource  # SQLAlchemy takes a while to load
 
-    return SqlSource(rest)
+    return SqlSource(filled_in(rest))
 
 
 def _open_labels(rest: str, database: "Database | None") -> Source:

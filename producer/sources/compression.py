@@ -9,6 +9,8 @@ from collections.abc import Callable
 from io import BufferedReader
 from typing import IO, Any
 
+from producer.sources.bounds import Bounded, Measured
+
 #: Name endings that say how a file is compressed, and nothing of what is in it.
 EXTENSIONS = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 #: What readers of damaged or cut off archives raise, beside an OSError without a number.
@@ -24,6 +26,8 @@ _SIGNATURES: dict[str, re.Pattern[bytes]] = {
 }
 #: The longest of them.
 SIGNATURE_BYTES = 10
+#: Unpacked in pieces of this size.
+_UNPACKED_BYTES = 64 * 2**10
 
 
 def compression_of(start: bytes) -> str | None:
@@ -31,13 +35,17 @@ def compression_of(start: bytes) -> str | None:
     return next((name for name, signature in _SIGNATURES.items() if signature.match(start)), None)
 
 
-def decompressed(file: IO[bytes], compression: str) -> IO[bytes]:
-    """The bytes inside. Reading them raises one of DAMAGES or an OSError where the archive is damaged or cut off."""
-    return BufferedReader(_READERS[compression](file))
+def decompressed(file: IO[bytes], compression: str, most_ratio: int) -> IO[bytes]:
+    """The bytes inside. Reading them raises one of DAMAGES or an OSError where the archive is damaged or cut off.
+
+    UnpacksTooFar where they come to more than so many times the bytes of the archive; see bounds.
+    """
+    packed = Measured(file)
+    return BufferedReader(Bounded(_READERS[compression](packed), packed, most_ratio), _UNPACKED_BYTES)
 
 
-def _by_pyarrow(compression: str) -> Callable[[IO[bytes]], Any]:
-    def opened(file: IO[bytes]) -> Any:
+def _by_pyarrow(compression: str) -> Callable[[Any], Any]:
+    def opened(file: Any) -> Any:
         import pyarrow  # loading it takes longer than most files
 
         return pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), compression)
@@ -45,7 +53,7 @@ def _by_pyarrow(compression: str) -> Callable[[IO[bytes]], Any]:
     return opened
 
 
-_READERS: dict[str, Callable[[IO[bytes]], Any]] = {
+_READERS: dict[str, Callable[[Any], Any]] = {
     "gzip": lambda file: gzip.GzipFile(fileobj=file),
     "bz2": bz2.BZ2File,
     "xz": lzma.LZMAFile,

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import IO
 
 from producer.errors import SourceError
+from producer.settings import ProducerSettings
 from producer.sources.base import Record, Unreadable
+from producer.sources.bounds import UnpacksTooFar
 from producer.sources.breaks import telling_rows
 from producer.sources.compression import DAMAGES, SIGNATURE_BYTES, compression_of, decompressed
 from producer.sources.places import LocalFile, Place
@@ -26,6 +28,7 @@ class Content:
         self._size: int | None = None
         self._share: float | None = 0.0
         self._copy: IO[bytes] | None = None
+        self.most_ratio = ProducerSettings().max_unpacked_ratio
         with _told_plainly(place), place.open() as raw:
             start = raw.read(SIGNATURE_BYTES)
         if not start:
@@ -47,7 +50,7 @@ class Content:
         """The bytes from the beginning, for as long as the block lasts. Raises SourceError, also from within it."""
         with _told_plainly(self.place), self.place.open() as raw:
             self._raw, self._size = raw, self.place.size_bytes()
-            file = raw if self.compression is None else decompressed(raw, self.compression)
+            file = raw if self.compression is None else decompressed(raw, self.compression, self.most_ratio)
             try:
                 yield file
             finally:
@@ -98,6 +101,8 @@ class Content:
 def _told_plainly(place: Place) -> Iterator[None]:
     try:
         yield
+    except UnpacksTooFar as error:
+        raise SourceError(f"{place.shown} can not be read: {error}") from error
     except (*DAMAGES, OSError) as error:
         # Errors of the system have a number; an archive's own have none.
         number = getattr(error, "errno", None)

@@ -10,6 +10,7 @@ from typing import IO, TextIO
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
+from producer.sources.bounds import MAX_COLUMNS
 from producer.sources.content import Content
 from producer.sources.dialect import COMMA, Dialect, sniff_dialect, told_delimiter
 from producer.sources.encoding import UTF_8
@@ -182,6 +183,8 @@ def _header(rows: Iterator[tuple[int, list[str] | str]], shown: str, undecodable
         raise SourceError(f"{where} can not be read: {header}")
     if reason := undecodable.reason(header, []):
         raise SourceError(f"{where} can not be read: {reason}")
+    if len(header) > MAX_COLUMNS:
+        raise SourceError(f"{where} names {len(header):,} columns; at most {MAX_COLUMNS:,} are read")
     for position, name in enumerate(header, start=1):
         if not name.strip():
             hint = "pandas writes such a one for its index: save with index=False"

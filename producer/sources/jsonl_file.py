@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from producer.sources.base import Record, Unreadable
+from producer.sources.bounds import MAX_JSON_DEPTH, is_too_deep
 from producer.sources.content import Content
 from producer.sources.encoding import UTF_8
 from producer.sources.file_source import FileSource
@@ -16,13 +17,14 @@ MAX_LINE_BYTES = 16 * 2**20
 #: The piece in which the rest of a longer line is passed over.
 SKIP_BYTES = 64 * 2**10
 _AS_FOUND = TextForm()
+_TOO_DEEP = f"the JSON is nested too deeply; at most {MAX_JSON_DEPTH} lists and objects are inside one another"
 
 
 class JsonlSource(FileSource):
     """A JSON Lines file, in UTF-8 with or without a byte order mark unless another encoding is told or found.
 
-    Lines of white space are skipped and are no records. A line that is not JSON, not an object, not of the encoding
-    or longer than MAX_LINE_BYTES comes out as Unreadable. Memory stays flat.
+    Lines of white space are skipped and are no records. A line that is not JSON, not an object, not of the encoding,
+    nested too deeply or longer than MAX_LINE_BYTES comes out as Unreadable. Memory stays flat.
 
     Raises SourceError for a file that is no text.
     """
@@ -76,9 +78,12 @@ def _record(row: int, line: bytes, encoding: str) -> Record | Unreadable:
     except json.JSONDecodeError as error:
         return Unreadable(row, f"not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}")
     except RecursionError:
-        return Unreadable(row, "the JSON is nested too deeply")
+        return Unreadable(row, _TOO_DEEP)
     except ValueError:  # an integer of more digits than Python converts
         return Unreadable(row, "the JSON holds a number with too many digits")
     if not isinstance(value, dict):
         return Unreadable(row, "the line is JSON but not an object like {...}")
+    # Nearly no line has so many brackets at all.
+    if line.count(b"[") + line.count(b"{") > MAX_JSON_DEPTH and is_too_deep(value):
+        return Unreadable(row, _TOO_DEEP)
     return Record(row, value)

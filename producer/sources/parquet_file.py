@@ -2,19 +2,19 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import pyarrow
 import pyarrow.parquet as parquet
 
 from producer.errors import SourceError
 from producer.sources.base import Record, Unreadable
+from producer.sources.bounds import MAX_COLUMNS, UnpacksTooFar
 from producer.sources.content import Content
 from producer.sources.decimals import as_number
 from producer.sources.file_source import FileSource
+from producer.sources.parquet_bounds import RowsTooLarge, check_columns_unpack, rows_at_a_time
 
-#: Rows held at a time.
-_BATCH_ROWS = 1_000
 #: A column is read in pieces of this size rather than a row group at once, which may be all of the file.
 _BUFFER_BYTES = 2**20
 #: Stands for a value that could not be made one of Python.
@@ -34,9 +34,11 @@ class ParquetSource(FileSource):
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
-        with self._opened() as file:
+        with self._opened() as (_, file):
             self._columns: list[str] = file.schema_arrow.names
             self._rows: int = file.metadata.num_rows
+        if len(self._columns) > MAX_COLUMNS:
+            raise SourceError(f"{content.shown} has {len(self._columns):,} columns; at most {MAX_COLUMNS:,} are read")
         for name in self._columns:
             if self._columns.count(name) > 1:
                 raise SourceError(f"{content.shown} names {name!r} more than once; every column needs its own name")
@@ -61,19 +63,28 @@ class ParquetSource(FileSource):
 
     def _rows_of(self, columns: list[str]) -> Iterator[Record | Unreadable]:
         self._told = 0
-        with self._opened() as file:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                for values in zip(*(_values(batch.column(name)) for name in columns), strict=True):
-                    self._told += 1
-                    yield _record(self._told, columns, values)
+        with self._opened() as (raw, file):
+            check_columns_unpack(file.metadata, columns, self.content.most_ratio)
+            for group in range(file.num_row_groups):
+                rows = rows_at_a_time(raw, file.metadata.row_group(group), columns)
+                for batch in file.iter_batches(rows, row_groups=[group], columns=columns):
+                    for values in zip(*(_values(batch.column(name)) for name in columns), strict=True):
+                        self._told += 1
+                        yield _record(self._told, columns, values)
 
     @contextmanager
-    def _opened(self) -> Iterator[parquet.ParquetFile]:
+    def _opened(self) -> Iterator[tuple[IO[bytes], parquet.ParquetFile]]:
+        """The file's bytes, and the file as it is read."""
         try:
             with self.content.opened_seekable() as raw:
-                yield parquet.ParquetFile(
-                    raw, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+                yield (
+                    raw,
+                    parquet.ParquetFile(
+                        raw, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+                    ),
                 )
+        except (UnpacksTooFar, RowsTooLarge) as error:
+            raise SourceError(f"{self.content.shown} can not be read: {error}") from error
         except pyarrow.ArrowException as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise SourceError(f"{self.content.shown} can not be read as parquet: {reason}") from error

@@ -1,6 +1,7 @@
 """Files elsewhere: in object stores and on web servers, through fsspec."""
 
 import glob
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
@@ -15,6 +16,8 @@ from producer.sources.finding import nothing_in, readable_of
 
 #: The extra of this package that brings what a scheme needs.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
+#: In a URL, who asks: user and password.
+_USER = re.compile(r"(?<=:)//[^/\s]*@")
 #: A server that says nothing for so long is given up.
 _PATIENCE_S = 60
 
@@ -108,7 +111,9 @@ def find_files(url: str) -> list[str] | None:
 def public(url: str) -> str:
     """The URL without what may be secret: a password, and the signature that stands behind a question mark."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    # Another URL may stand in the path, by mistake or chained.
+    path = _USER.sub("//", parts.path)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 
 def _is_web(url: str) -> bool:

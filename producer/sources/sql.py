@@ -151,7 +151,7 @@ def _engine(url: SqlUrl) -> Engine:
         if "connect_timeout" not in url.database.query:
             options["connect_args"] = {"connect_timeout": _CONNECT_TIMEOUT_S}
     try:
-        engine = create_engine(url.database, poolclass=NullPool, **options)
+        engine = create_engine(url.database, poolclass=NullPool, hide_parameters=True, **options)
     except (NoSuchModuleError, ImportError) as error:
         advice = "install its driver, or name another as in mysql+pymysql://"
         raise SourceError(f"{backend} databases can not be read here ({error}); {advice}") from error

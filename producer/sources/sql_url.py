@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import unquote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -16,6 +16,8 @@ SQL_FORMS = "sql:URL?table=TABLE or sql:URL?query=QUERY"
 #: A longer query is cut in the source's name, where its hash tells it from others.
 _NAMED_QUERY_CHARS = 200
 _OUR_PARAMETERS = ("table", "query")
+#: Between parameters. A second question mark is that of a URL which had some, and which a variable stood for.
+_NEXT = re.compile(r"&|\?(?=(?:table|query)=)")
 #: A query of one word is a table.
 _ONE_WORD = re.compile(r"[\w.]+")
 _SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
@@ -42,7 +44,8 @@ class SqlUrl:
         parameters = self.database.normalized_query.items()
         secrets = [value for name, values in parameters if _SECRET.search(name) for value in values]
         for secret in filter(None, [str(self.database.password or ""), *secrets]):
-            message = message.replace(secret, "***")
+            for written in (secret, quote(secret, safe=""), quote_plus(secret)):
+                message = message.replace(written, "***")
         return message
 
 
@@ -71,7 +74,8 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
         if name == "query" and re.search(r"\s", rest):
             yield name, rest
             return
-        value, _, text = rest.partition("&")
+        value, *more = _NEXT.split(rest, maxsplit=1)
+        text = "".join(more)
         yield name, unquote_plus(value) if name in _OUR_PARAMETERS else value
 
 

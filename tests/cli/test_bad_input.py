@@ -291,10 +291,21 @@ def test_a_setting_that_is_wrong_is_named(run: Run, reviews: Path, monkeypatch: 
     no_jobs(run)
 
 
-def test_devices_that_are_none() -> None:
-    from worker.devices import UnknownDevice, find_devices
-
-    assert find_devices("cpu") == ["cpu"]
-    assert find_devices("0, 1") == ["0", "1"]
-    with pytest.raises(UnknownDevice, match="'tpu'"):
-        find_devices("tpu")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--devices", "tpu"), ("'tpu' is no device of this machine", "there are auto, cpu")),
+        (("--devices", "99"), ("'99' is no device of this machine", "there are auto, cpu")),
+        (("--devices", "cpu,cpu"), ("names cpu 2 times", "no two processes share a device")),
+        (("--devices", "cpu:scores"), ("'cpu:scores' names no queues", "DEVICE:score+train")),
+        (("--devices", "cpu:"), ("'cpu:' names no queues",)),
+        (("--devices", ""), ("'' is no device",)),
+        (("--processes", "100000"), ("100000 processes need as many cores", "--processes takes 1 to")),
+        (("--processes", "0"), ("x>=1",)),
+    ],
+)
+def test_devices_that_are_none(
+    run: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", "redis+socket:///nowhere")
+    refused(run("worker", *options), *said)

@@ -8,14 +8,13 @@ from subprocess import CompletedProcess
 import pytest
 from sqlalchemy import insert
 
-from broker.app import make_app
-from broker.presence import worker_name
 from broker.redis_server import RedisServer
 from cli import score as score_command
 from cli.main import reviewmill
 from db.registry import find_model
 from db.schema import open_database
 from db.tables import Chunk, Job
+from db.workers import SignOfLife, register_worker
 from tests.samples import CHECKPOINTS
 
 Run = Callable[..., CompletedProcess[str]]
@@ -61,24 +60,21 @@ def test_the_workers_that_are_alive_are_counted_with(
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
     ask = ("estimate", reviews, "--text", "body", "--model", BERT)
     assert facts(run(*ask))["duration"] == "unknown: no worker is alive; start one with `reviewmill worker`"
-    measured("box/cpu", 1_000, 10.0)
-    measured("gone/cpu", 1_000_000, 1.0)
-    apps = [
-        make_app(f"redis+socket://{server.socket}", worker_name(*named))
-        for named in (("box/cpu", ["score"]), ("new/gpu0", ["score", "train"]))
-    ]
-    with apps[0].connection_for_read() as one, apps[1].connection_for_read() as other:
-        one.default_channel.client.ping()
-        other.default_channel.client.ping()
-        words = facts(run(*ask))["duration"]
-        told = json.loads(run(*ask, "--json").stdout)
-    assert told["devices"] == ["box/cpu", "new/gpu0"]
-    assert told["tokens_per_second"] == {"box/cpu": {"low": 100.0, "high": 100.0}}
+    measured("cpu@box", 1_000, 10.0)
+    measured("cpu@gone", 1_000_000, 1.0)
+    for device, queues in (("cpu@box", ["score"]), ("gpu0@new", ["score", "train"]), ("gpu1@new", ["train"])):
+        sign = SignOfLife(f"{device}:1", "box", 1, device, queues, "auto", [], "0.1.0", 0.0, 0.0)
+        with open_database().write() as connection:
+            register_worker(connection, sign)
+    words = facts(run(*ask))["duration"]
+    told = json.loads(run(*ask, "--json").stdout)
+    assert told["devices"] == ["cpu@box", "gpu0@new"]
+    assert told["tokens_per_second"] == {"cpu@box": {"low": 100.0, "high": 100.0}}
     assert told["seconds"] == [told["tokens_to_score"] / 100] * 2
     assert told["rows_are_exact"] is False
     assert told["sample"]["rows"] == 2_000
     assert words.startswith("about ")
-    assert words.endswith(" of computing on box/cpu; less with new/gpu0, not measured yet")
+    assert words.endswith(" of computing on cpu@box; less with gpu0@new, not measured yet")
 
 
 def test_a_small_source_is_counted_to_the_last(run: Run, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_page_tells_everything(run: Run, tmp_path: Path) -> None:
     card = dict(zip(page.texts["dt"], page.texts["dd"], strict=True))
     assert (card["Base"], card["Examples"], card["Epochs"], card["Learning rate"]) == ("minilm", "5 test", "2", "5e-05")
     assert card["Labels"] == "bad, good, <b>odd</b>"
-    assert (card["Seconds"], card["Device"]) == ("149.1", "box/cpu")
+    assert (card["Seconds"], card["Device"]) == ("149.1", "cpu@box")
     tiles = re.findall(r'<div class="tile"><b>(.+?)</b><span>(.+?)</span>', page.source)
     # Right are 3 of 5; F1 is 2 / 4 for bad (precision 1, recall 1/3) and 4 / 6 for good.
     assert [(name, score) for score, name in tiles][:2] == [("Accuracy", "60.0%"), ("Macro F1", "58.3%")]

@@ -49,7 +49,7 @@ def test_a_version_tells_how_it_was_made(run: Run) -> None:
         ("train", f"4,312 examples, digest {'t' * 64}"),
         ("validation", f"1 example, digest {'v' * 64}"),
         ("seconds", "149.1"),
-        ("device", "box/cpu"),
+        ("device", "cpu@box"),
         ("libraries", "keras 3.15.1, tensorflow 2.21.0"),
         ("epochs", "2"),
         ("learning_rate", "5e-05"),

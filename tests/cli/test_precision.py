@@ -53,25 +53,25 @@ def decided() -> None:
         create_job(connection, NewJob("score", {"source": "f.csv"}, [ids], model_id=model.id))
         for source, asked, chosen in (("f.csv", "auto", "float32"), ("g.csv", "int8", "int8")):
             remember_precision(
-                connection, model.id, "box/cpu", source, asked=asked, build="b", chosen=chosen, rungs=RUNGS
+                connection, model.id, "cpu@box", source, asked=asked, build="b", chosen=chosen, rungs=RUNGS
             )
 
 
 def test_a_model_tells_its_token_budgets(run: Run, decided: None) -> None:
     with open_database().write() as connection:
-        remember_budget(connection, 1, "box/cpu", 0, 2048)
-        remember_budget(connection, 1, "box/gpu0", 4096, 1024)
+        remember_budget(connection, 1, "cpu@box", 0, 2048)
+        remember_budget(connection, 1, "gpu0@box", 4096, 1024)
     lines = [line.strip() for line in run("models", "show", "sentiment").stdout.splitlines()]
     heading = lines.index("Tokens of one batch")
-    assert lines[heading + 1 :] == ["2,048 on box/cpu", "1,024 on box/gpu0"]
+    assert lines[heading + 1 :] == ["2,048 on cpu@box", "1,024 on gpu0@box"]
     shown = json.loads(run("models", "show", "sentiment", "--json").stdout)
-    assert shown["token_budgets"] == {"box/cpu": 2048, "box/gpu0": 1024}
+    assert shown["token_budgets"] == {"cpu@box": 2048, "gpu0@box": 1024}
 
 
 def test_a_model_tells_every_decision_with_its_figures(run: Run, decided: None) -> None:
     lines = [line.strip() for line in run("models", "show", "sentiment").stdout.splitlines()]
-    assert "float32 on box/cpu for f.csv" in lines
-    assert "int8 on box/cpu for g.csv, as ordered" in lines
+    assert "float32 on cpu@box for f.csv" in lines
+    assert "int8 on cpu@box for g.csv, as ordered" in lines
     assert (
         "int8: 1,475.0 reviews/s, 2.66 times float32; on 500 texts 3 of 480 sure labels change, drift 0.0101 mean, "
         "0.0541 99th percentile, accuracy -0.20%; refused: 3 of 480 sure labels change"
@@ -82,7 +82,7 @@ def test_a_model_tells_every_decision_with_its_figures(run: Run, decided: None) 
 
 def test_a_job_tells_those_of_its_source(run: Run, decided: None) -> None:
     shown = run("jobs", "show", 1).stdout
-    assert "float32 on box/cpu for f.csv" in shown
+    assert "float32 on cpu@box for f.csv" in shown
     assert "g.csv" not in shown
     (decision,) = json.loads(run("jobs", "show", 1, "--json").stdout)["precisions"]
     assert (decision["chosen"], decision["rungs"]) == ("float32", RUNGS)

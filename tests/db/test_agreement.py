@@ -163,7 +163,7 @@ def test_only_what_devices_computed_counts_as_computing(database: Database, job:
         assert computing_s(connection, job) == 0.0
         for chunk_id, seconds in ((1, 1.5), (2, 2.25)):
             claim_chunk(connection, chunk_id, "me", 60)
-            finish_chunks(connection, {chunk_id: ChunkEnd(scored=2, effort=Effort("here/cpu", seconds, 8, 9))})
+            finish_chunks(connection, {chunk_id: ChunkEnd(scored=2, effort=Effort("cpu@here", seconds, 8, 9))})
         assert computing_s(connection, job) == pytest.approx(3.75)
 
 

@@ -44,7 +44,7 @@ def measure(database: Database) -> Callable[[int], Measures]:
 
 
 def test_two_chunks_on_one_device_add_up(finished: Callable[..., int], measure: Callable[[int], Measures]) -> None:
-    measures = measure(finished(Effort("here/cpu", 3.0, 80, 100), Effort("here/cpu", 6.5, 100, 100)))
+    measures = measure(finished(Effort("cpu@here", 3.0, 80, 100), Effort("cpu@here", 6.5, 100, 100)))
     assert measures.devices == 1
     assert measures.device_busy == pytest.approx(0.95)
     assert measures.padding == pytest.approx(0.1)
@@ -53,7 +53,7 @@ def test_two_chunks_on_one_device_add_up(finished: Callable[..., int], measure: 
 def test_every_device_should_have_worked_all_the_time(
     finished: Callable[..., int], measure: Callable[[int], Measures]
 ) -> None:
-    measures = measure(finished(Effort("here/gpu0", 9.0, 1, 1), Effort("here/gpu1", 3.0, 1, 1)))
+    measures = measure(finished(Effort("gpu0@here", 9.0, 1, 1), Effort("gpu1@here", 3.0, 1, 1)))
     assert (measures.devices, measures.padding) == (2, 0.0)
     assert measures.device_busy == pytest.approx(0.6)
 
@@ -61,7 +61,7 @@ def test_every_device_should_have_worked_all_the_time(
 def test_processes_that_share_a_device_keep_it_no_more_than_busy(
     finished: Callable[..., int], measure: Callable[[int], Measures]
 ) -> None:
-    assert measure(finished(Effort("here/cpu", 9.0, 1, 1), Effort("here/cpu", 8.0, 1, 1))).device_busy == 1.0
+    assert measure(finished(Effort("cpu@here", 9.0, 1, 1), Effort("cpu@here", 8.0, 1, 1))).device_busy == 1.0
 
 
 def test_where_nothing_was_inferred_nothing_is_told(
@@ -71,5 +71,5 @@ def test_where_nothing_was_inferred_nothing_is_told(
     running, (first, _) = new_job(chunks=2)
     with database.write() as connection:
         claim_chunk(connection, first, "me", 60)
-        finish_chunks(connection, {first: ChunkEnd(scored=2, effort=Effort("here/cpu", 1.0, 3, 4))})
+        finish_chunks(connection, {first: ChunkEnd(scored=2, effort=Effort("cpu@here", 1.0, 3, 4))})
     assert measure(running) == Measures(1, None, 0.25)

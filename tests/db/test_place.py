@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from db.database import place_of
+from db.database import Database, place_of
 from db.errors import DatabaseError
 
 
@@ -16,3 +16,11 @@ def test_one_place_for_every_spelling(tmp_path: Path, monkeypatch: pytest.Monkey
     assert place_of("postgresql://me@db:5433/reviews") != place_of(spellings[0])
     with pytest.raises(DatabaseError):
         place_of("nonsense")
+
+
+def test_no_secret_is_part_of_a_place() -> None:
+    url = "postgresql://me:s3cret@db:5432/mill?sslpassword=s3cret&host=/run&passfile=s3cret&application_name=mill"
+    for place in (place_of(url), Database(url).place):
+        assert "s3cret" not in place
+        assert "host=%2Frun" in place
+        assert "application_name=mill" in place

@@ -17,22 +17,22 @@ NewJob = Callable[..., tuple[int, list[int]]]
 def remember(database: Database, source: str, chosen: str, build: str = "one", asked: str = "auto") -> None:
     rungs = [{"precision": chosen, "refused": None, "figures": {"mean_drift": 0.0125}}]
     with database.write() as connection:
-        remember_precision(connection, 1, "host/cpu", source, asked=asked, build=build, chosen=chosen, rungs=rungs)
+        remember_precision(connection, 1, "cpu@host", source, asked=asked, build=build, chosen=chosen, rungs=rungs)
 
 
 def test_a_decision_is_found_under_all_that_it_was_taken_for(database: Database, new_job: NewJob) -> None:
     new_job()
     remember(database, "a.csv", "int8")
     with database.read() as connection:
-        found = find_precision(connection, 1, "host/cpu", "a.csv", "auto", "one")
+        found = find_precision(connection, 1, "cpu@host", "a.csv", "auto", "one")
         assert found is not None
         assert (found.chosen, found.rungs[0]["figures"]) == ("int8", {"mean_drift": 0.0125})
         for other in (
-            (2, "host/cpu", "a.csv", "auto", "one"),
-            (1, "other/cpu", "a.csv", "auto", "one"),
-            (1, "host/cpu", "b.csv", "auto", "one"),
-            (1, "host/cpu", "a.csv", "int8", "one"),
-            (1, "host/cpu", "a.csv", "auto", "two"),
+            (2, "cpu@host", "a.csv", "auto", "one"),
+            (1, "cpu@other", "a.csv", "auto", "one"),
+            (1, "cpu@host", "b.csv", "auto", "one"),
+            (1, "cpu@host", "a.csv", "int8", "one"),
+            (1, "cpu@host", "a.csv", "auto", "two"),
         ):
             assert find_precision(connection, *other) is None
 

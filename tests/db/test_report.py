@@ -58,7 +58,7 @@ def job(database: Database, model: RegisteredModel) -> int:
         scored = [Scored(id_, job_id, verdict(positive, 10)) for id_, positive in zip(ids, POSITIVE, strict=True)]
         store_predictions(connection, model.id, [*scored[:5], scored[5]._replace(job_id=other)])
         store_score_failures(connection, job_id, [ScoreFailure(None, "r9", "it blew up")])
-        done = {"scored": 2, "device": "a/cpu", "device_s": 2.0, "tokens": 60, "batch_tokens": 80}
+        done = {"scored": 2, "device": "cpu@a", "device_s": 2.0, "tokens": 60, "batch_tokens": 80}
         connection.execute(update(Chunk).where(Chunk.id == chunk_ids[0]).values(done))
         connection.execute(update(Chunk).where(Chunk.id == chunk_ids[1]).values({**done, "reused": 1, "failed": 1}))
     return job_id
@@ -190,7 +190,7 @@ def test_what_became_of_the_rows(database: Database, job: int) -> None:
             Reason("score", "it blew up", 1, None, "r9"),
         ]
         assert len(reasons(connection, scope, 1)) == 1
-        assert device_work(connection, scope, 5) == [DeviceWork("a/cpu", 4, 4.0, 120, 160)]
+        assert device_work(connection, scope, 5) == [DeviceWork("cpu@a", 4, 4.0, 120, 160)]
         assert [one.id for one in newest_jobs(connection, scope, 5)] == [job]
     with asked(database, None) as (connection, scope):
         assert work(connection, scope).jobs == 2

@@ -172,6 +172,38 @@ def test_what_jobs_of_before_came_to_is_counted(kind: str, sqlite_url: str, empt
         assert "ix_chunks_job_id_state_position" in names
 
 
+def test_what_was_found_out_on_a_device_is_kept_under_its_new_name(database: Database) -> None:
+    _migrate(database, "0014", down=True)
+    at = "2026-11-01 10:00:00"
+    model = {"id": 1, "name": "m", "version": 1, "kind": "hub", "family": "bert", "labels": "[]", "problem_type": "s"}
+    model |= {"max_tokens": 9, "digest": "d", "path": "/m", "metrics": "{}", "aliases": "[]", "created_at": at}
+    job = {"id": 1, "kind": "score", "state": "done", "params": "{}", "priority": "normal", "total": 2, "rejected": 0}
+    chunk = {"job_id": 1, "state": "done", "attempt": 1, "rung_at": at, "errors": 0, "deaths": 0, "alone": False}
+    chunk |= {"tokens": 0, "device_s": 0, "batch_tokens": 0, "size": 0, "scored": 0, "reused": 0, "failed": 0}
+    budget = {"model_id": 1, "configured": 0, "tokens": 64, "updated_at": at}
+    precision = {"model_id": 1, "source": "s", "asked": "auto", "build": "b", "chosen": "int8", "rungs": "[]"}
+    with database.write() as connection:
+        _insert(connection, "models", model)
+        _insert(connection, "jobs", job | {"created_at": at})
+        for position, device in enumerate(("a-1.example/cpu", "b/gpu10", None)):
+            _insert(connection, "chunks", chunk | {"position": position, "device": device, "review_ids": "[]"})
+        for device in ("a-1.example/cpu", "b/gpu10"):
+            _insert(connection, "token_budgets", budget | {"device": device})
+            _insert(connection, "precisions", precision | {"device": device, "chosen_at": at})
+
+    def named(table: str) -> list[str | None]:
+        with database.read() as connection:
+            return list(connection.scalars(text(f"SELECT device FROM {table} ORDER BY device")))
+
+    upgrade(database)
+    for table in ("chunks", "token_budgets", "precisions"):
+        assert [name for name in named(table) if name] == ["cpu@a-1.example", "gpu10@b"]
+    _migrate(database, "0014", down=True)
+    for table in ("chunks", "token_budgets", "precisions"):
+        assert [name for name in named(table) if name] == ["a-1.example/cpu", "b/gpu10"]
+    assert len(named("chunks")) == 3
+
+
 def test_views_come_to_what_is_there_and_leave_it_when_they_go(database: Database) -> None:
     def seen() -> list[object]:
         with database.read() as connection:

@@ -31,28 +31,28 @@ def speeds(database: Database, model: RegisteredModel, *devices: str) -> dict[st
 
 def test_a_speed_is_the_middle_half_of_what_full_chunks_took(database: Database, model: RegisteredModel) -> None:
     # 1000, 1250, 2000, 2500 and 4000 tokens a second; the sixth is too small to tell.
-    ended(database, model, "a/cpu", (2000, 2.0), (2500, 2.0), (2000, 1.0), (2500, 1.0), (2000, 0.5), (9, 1.0))
-    ended(database, model, "b/gpu0", (500, 0.25))
+    ended(database, model, "cpu@a", (2000, 2.0), (2500, 2.0), (2000, 1.0), (2500, 1.0), (2000, 0.5), (9, 1.0))
+    ended(database, model, "gpu0@b", (500, 0.25))
     # By numpy.percentile of those rates: 25% is 1250, 75% is 2500.
-    assert speeds(database, model, "a/cpu", "b/gpu0", "c/cpu") == {
-        "a/cpu": Speed(1250.0, 2500.0),
-        "b/gpu0": Speed(2000.0, 2000.0),
+    assert speeds(database, model, "cpu@a", "gpu0@b", "cpu@c") == {
+        "cpu@a": Speed(1250.0, 2500.0),
+        "gpu0@b": Speed(2000.0, 2000.0),
     }
-    assert set(speeds(database, model, "b/gpu0")) == {"b/gpu0"}
+    assert set(speeds(database, model, "gpu0@b")) == {"gpu0@b"}
 
 
 def test_the_latest_chunks_count(database: Database, model: RegisteredModel) -> None:
-    ended(database, model, "a/cpu", *[(1000, 100.0)] * 200)
-    ended(database, model, "a/cpu", *[(1000, 1.0)] * 200)
-    assert speeds(database, model, "a/cpu") == {"a/cpu": Speed(1000.0, 1000.0)}
+    ended(database, model, "cpu@a", *[(1000, 100.0)] * 200)
+    ended(database, model, "cpu@a", *[(1000, 1.0)] * 200)
+    assert speeds(database, model, "cpu@a") == {"cpu@a": Speed(1000.0, 1000.0)}
 
 
 @pytest.mark.parametrize("changed", [{"state": "failed"}, {"tokens": 0}, {"device_s": 0.0}, {"kind": "finetune"}])
 def test_what_tells_no_speed_is_left_out(
     database: Database, model: RegisteredModel, changed: dict[str, object]
 ) -> None:
-    ended(database, model, "a/cpu", (1000, 1.0), **changed)
-    assert speeds(database, model, "a/cpu") == {}
+    ended(database, model, "cpu@a", (1000, 1.0), **changed)
+    assert speeds(database, model, "cpu@a") == {}
 
 
 def test_texts_that_a_model_has_scored_are_known(database: Database, model: RegisteredModel) -> None:

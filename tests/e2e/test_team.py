@@ -101,6 +101,6 @@ def test_an_estimate_knows_the_workers_alive_and_counts_tokens_as_they_do(
     assert after["tokens"] == before["tokens"] == sum(one["tokens"] for one in found)
     assert after["sample"]["truncated"] == sum(one["truncated"] for one in found) > 0
     assert (after["to_score"], after["seconds"]) == (0, [0.0, 0.0])
-    assert after["devices"] == [*after["tokens_per_second"]] == [f"{socket.gethostname()}/cpu"]
+    assert after["devices"] == [*after["tokens_per_second"]] == [f"cpu@{socket.gethostname()}"]
     stop(worker)
     assert json.loads(run(*ask).stdout)["devices"] == []

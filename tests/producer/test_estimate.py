@@ -35,16 +35,16 @@ def write(path: Path, *texts: str) -> Source:
 
 
 def estimated(database: Database, source: Source, model: RegisteredModel, **options: object) -> Estimate:
-    options = {"devices": ["a/cpu"], **options}
+    options = {"devices": ["cpu@a"], **options}
     return estimate_scoring(database, source, Columns("body"), model, SETTINGS, **options)  # type: ignore[arg-type]
 
 
 def score(database: Database, source: Source, model: RegisteredModel, tokens: int, device_s: float) -> None:
-    """Store the source's reviews as scored, in one chunk that took so long on a/cpu."""
+    """Store the source's reviews as scored, in one chunk that took so long on cpu@a."""
     ids = list(dict.fromkeys(take_in(database, source, Columns("body"), SETTINGS).review_ids))
     with database.write() as connection:
         job_id, (chunk_id,) = create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
-        done = {"state": "done", "device": "a/cpu", "tokens": tokens, "device_s": device_s}
+        done = {"state": "done", "device": "cpu@a", "tokens": tokens, "device_s": device_s}
         connection.execute(update(Chunk).where(Chunk.id == chunk_id).values(done))
         store_predictions(connection, model.id, [Scored(id_, job_id, verdict(0.9)) for id_ in ids])
 
@@ -103,16 +103,16 @@ def test_a_source_that_tells_nothing_leaves_the_whole_open(
 
 def test_two_devices_share_the_work_and_the_unmeasured_is_not_guessed_at() -> None:
     sample = Sample(rows=100, bad=0, repeats=0, known=0, new=100, tokens=1_000, truncated=0, new_tokens=1_000)
-    speeds = {"a/cpu": Speed(100.0, 200.0), "b/gpu0": Speed(900.0, 1_800.0)}
+    speeds = {"cpu@a": Speed(100.0, 200.0), "gpu0@b": Speed(900.0, 1_800.0)}
     about = ("f", "m@1", 64, sample, 10_000, True)
-    assert Estimate(*about, ["a/cpu", "b/gpu0", "c/cpu"], speeds).seconds == (50.0, 100.0)
-    assert Estimate(*about, ["c/cpu"], {}).seconds is None
+    assert Estimate(*about, ["cpu@a", "gpu0@b", "cpu@c"], speeds).seconds == (50.0, 100.0)
+    assert Estimate(*about, ["cpu@c"], {}).seconds is None
 
 
 def test_all_scored_before_takes_no_time(database: Database, model: RegisteredModel, tmp_path: Path) -> None:
     source = write(tmp_path / "r.jsonl", "good", "bad")
     score(database, source, model, tokens=10, device_s=1.0)
-    assert estimated(database, source, model, devices=["never/cpu"]).seconds == (0.0, 0.0)
+    assert estimated(database, source, model, devices=["cpu@never"]).seconds == (0.0, 0.0)
 
 
 def test_an_empty_source_is_told(database: Database, model: RegisteredModel, tmp_path: Path) -> None:

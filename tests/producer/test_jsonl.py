@@ -26,6 +26,9 @@ def test_a_byte_order_mark_is_passed_over(records_of):
     assert records_of("a.jsonl", b'\xef\xbb\xbf{"a": 1}\n') == [Record(1, {"a": 1})]
 
 
+TOO_DEEP = "the JSON is nested too deeply; at most 64 lists and objects are inside one another"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -36,13 +39,22 @@ def test_a_byte_order_mark_is_passed_over(records_of):
         (b'"text"', "the line is JSON but not an object like {...}"),
         (b"null", "the line is JSON but not an object like {...}"),
         (b'{"a": "caf\xe9"}', "byte 0xe9 at position 11 is not UTF-8"),
-        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the JSON is nested too deeply"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", TOO_DEEP),
+        (b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}", TOO_DEEP),
+        (b'{"a": ' * 65 + b"1" + b"}" * 65, TOO_DEEP),
         (b'{"a": ' + b"9" * 5000 + b"}", "the JSON holds a number with too many digits"),
     ],
 )
 def test_a_bad_line_spoils_itself_only(records_of, line, reason):
     found = records_of("a.jsonl", b'{"a": 0}\n' + line + b'\n{"a": 2}\n')
     assert found == [Record(1, {"a": 0}), Unreadable(2, reason), Record(3, {"a": 2})]
+
+
+def test_what_is_nested_just_deeply_enough_is_read(records_of):
+    (deep,) = records_of("a.jsonl", b'{"a": ' + b"[" * 63 + b"]" * 63 + b"}")
+    assert isinstance(deep, Record)
+    (wide,) = records_of("a.jsonl", b'{"a": [' + b",".join([b"[]"] * 5_000) + b"]}")
+    assert wide.values == {"a": [[]] * 5_000}
 
 
 def test_numbers_outside_json_are_read(records_of):

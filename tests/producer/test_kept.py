@@ -38,6 +38,20 @@ def test_what_json_has_no_form_for_is_told_otherwise():
     }
 
 
+def nested(levels: int) -> object:
+    """An empty list inside so many lists."""
+    value: object = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+TOO_MUCH = (
+    "the column 'shop' holds more than 10 characters and values together, "
+    "which is all that REVIEWMILL_MAX_REVIEW_CHARS allows"
+)
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -45,12 +59,26 @@ def test_what_json_has_no_form_for_is_told_otherwise():
         (["\ud83d"], "the column 'shop' is not valid Unicode: half a surrogate pair at character 1"),
         ({"a\0": 1}, "the column 'shop' holds a NUL character, which no SQL text column can store"),
         ("x" * 11, "the column 'shop' has 11 characters; REVIEWMILL_MAX_REVIEW_CHARS allows 10"),
+        ([0] * 11, TOO_MUCH),
+        (["abc", "def", "gh"], TOO_MUCH),
+        ({"abcde": "fghij"}, TOO_MUCH),
+        ([["a"] * 4, ["b"] * 4], TOO_MUCH),
+        (nested(65), "the column 'shop' is nested more than 64 lists and objects deep"),
+        ({"a": nested(64)}, "the column 'shop' is nested more than 64 lists and objects deep"),
     ],
 )
 def test_what_no_database_can_hold_is_refused(value, reason):
+    most = 100 if "nested" in reason else 10
     with pytest.raises(RejectedValue) as caught:
-        kept_values({"shop": value}, ("shop",), 10)
+        kept_values({"shop": value}, ("shop",), most)
     assert str(caught.value) == reason
+
+
+def test_what_is_just_small_enough_is_kept():
+    values = {"a": nested(64), "b": ["abc", "def", "g"], "c": [1] * 10, "d": "x" * 100, "e": ["y"]}
+    assert kept_values({**values, "b": ["abc", "def"]}, ("a", "c", "d"), 100) == {n: values[n] for n in "acd"}
+    # Each column by itself.
+    assert kept_values(values, ("b", "c", "e"), 10) == {n: values[n] for n in "bce"}
 
 
 def test_a_row_whose_kept_column_cannot_be_stored_is_a_bad_one(rows_of):

@@ -24,7 +24,7 @@ def context(database: Database) -> WorkerContext:
     # Long: a training that is traced on a busy machine must not lose its lease.
     settings = WorkerSettings(lease_s=30, token_budget=512, max_attempts=2)
     return WorkerContext(
-        database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings, "here/cpu")
+        database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings, "cpu@here")
     )
 
 

@@ -82,7 +82,7 @@ def test_a_search_ends_within_a_batch_when_the_worker_is_told_to_stop() -> None:
 @pytest.fixture
 def model(context: WorkerContext, add_checkpoint: Callable[..., RegisteredModel]) -> RegisteredModel:
     context.settings = context.settings.model_copy(update={"token_budget": "auto", "search_from": 30})
-    context.models = LoadedModels(context.database, context.settings, "here/cpu")
+    context.models = LoadedModels(context.database, context.settings, "cpu@here")
     return add_checkpoint("distilbert")
 
 
@@ -106,7 +106,7 @@ def test_the_first_large_job_finds_it_and_every_process_knows_it(
     score(context, make_chunk, model.id, "large", 30)
     assert stored(context) == [loaded.budget.tokens]
     assert loaded.budget.is_settled
-    other = LoadedModels(context.database, context.settings, "here/cpu").get(model.id)
+    other = LoadedModels(context.database, context.settings, "cpu@here").get(model.id)
     assert (other.budget.tokens, other.budget.is_settled) == (loaded.budget.tokens, True)
 
 
@@ -135,7 +135,7 @@ def test_memory_that_runs_out_settles_it_too(
 
 def test_a_number_is_an_order(context: WorkerContext, model: RegisteredModel, make_chunk: Callable[..., int]) -> None:
     settings = context.settings.model_copy(update={"token_budget": 512})
-    context.models = LoadedModels(context.database, settings, "here/cpu")
+    context.models = LoadedModels(context.database, settings, "cpu@here")
     score(context, make_chunk, model.id, "large", 40)
     assert stored(context) == []
     assert context.models.get(model.id).budget.tokens == 512

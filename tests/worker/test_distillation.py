@@ -242,7 +242,7 @@ def test_a_teacher_whose_files_are_gone_or_changed_teaches_nothing(
     context: WorkerContext, enqueue: Enqueue, teacher: RegisteredModel
 ) -> None:
     # Graphs that were built of the right files would go on teaching.
-    context.models = LoadedModels(context.database, WorkerSettings(engine="tensorflow"), "here/cpu")
+    context.models = LoadedModels(context.database, WorkerSettings(engine="tensorflow"), "cpu@here")
     config = Path(teacher.path) / "config.json"
     config.write_text(config.read_text() + " ")
     assert "the files of teacher@1 in" in (said := failed(context, enqueue))
@@ -255,5 +255,5 @@ def test_what_the_null_engine_makes_up_is_not_learned(
     database: Database, context: WorkerContext, enqueue: Enqueue
 ) -> None:
     settings = WorkerSettings(engine="null", lease_s=4)
-    made_up = WorkerContext(database, context.app, settings, LoadedModels(database, settings, "here/cpu"))
+    made_up = WorkerContext(database, context.app, settings, LoadedModels(database, settings, "cpu@here"))
     assert failed(made_up, enqueue) == "TrainingError: the null engine cannot teach; set REVIEWMILL_ENGINE to auto"

@@ -151,7 +151,7 @@ def test_its_version_tells_how_it_was_made(context: WorkerContext, make_job: Cal
         told = find_model(connection, "taste").provenance
         params = job_status(connection, job_id).params
     assert told["base_digest"] == read_checkpoint_facts(CHECKPOINTS / "bert").digest
-    assert (told["job"], told["base"], told["parameters"], told["device"]) == (job_id, "bert", params, "here/cpu")
+    assert (told["job"], told["base"], told["parameters"], told["device"]) == (job_id, "bert", params, "cpu@here")
     assert {name: split["examples"] for name, split in told["data"]["splits"].items()} == {"train": 7, "validation": 1}
     for library in (keras, tf, transformers):
         assert told["libraries"][library.__name__] == library.__version__

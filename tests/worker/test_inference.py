@@ -148,7 +148,7 @@ def test_what_inferring_took_is_noted_with_the_chunks_end(
     with context.database.read() as connection:
         effort = connection.execute(select(Chunk.device, Chunk.device_s, Chunk.tokens, Chunk.batch_tokens)).one()
         read = connection.scalar(select(func.sum(Prediction.tokens)))
-    assert (effort.device, effort.tokens) == ("here/cpu", read)
+    assert (effort.device, effort.tokens) == ("cpu@here", read)
     # Batches that did not fit took time and read nothing.
     assert max(small.batches) > 100
     assert effort.batch_tokens == sum(size for size in small.batches if size <= 100)
@@ -162,7 +162,7 @@ def test_the_budget_is_remembered_for_that_model_and_device(
     context.models._loaded.clear()
     assert context.models.get(loaded.record.id).budget.tokens == 150
     assert context.models.get(add_checkpoint("distilbert").id).budget.tokens == 512
-    elsewhere = LoadedModels(context.database, context.settings, "there/cpu")
+    elsewhere = LoadedModels(context.database, context.settings, "cpu@there")
     assert elsewhere.get(loaded.record.id).budget.tokens == 512
 
 

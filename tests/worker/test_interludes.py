@@ -35,7 +35,7 @@ def model(context: WorkerContext, add_checkpoint: Callable[..., RegisteredModel]
     context.settings = context.settings.model_copy(
         update={"engine": "null", "chunk_size": _CHUNK_SIZE, "token_budget": 64}
     )
-    context.models = LoadedModels(context.database, context.settings, "here/cpu")
+    context.models = LoadedModels(context.database, context.settings, "cpu@here")
     return add_checkpoint("bert")
 
 

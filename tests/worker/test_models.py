@@ -68,9 +68,9 @@ def test_what_was_built_of_the_right_files_answers_whatever_became_of_them(
     shutil.copytree(CHECKPOINTS / "bert", folder)
     model = add_checkpoint("mine", folder)
     settings = context.settings.model_copy(update={"engine": engine})
-    LoadedModels(context.database, settings, "here/cpu").get(model.id)
+    LoadedModels(context.database, settings, "cpu@here").get(model.id)
     spoil(folder / "model.safetensors")
-    context.models = LoadedModels(context.database, settings, "here/cpu")
+    context.models = LoadedModels(context.database, settings, "cpu@here")
     run_chunk(context, make_chunk(model.id, [SomeReview("1", "good")]), score_chunks)
     with context.database.read() as connection:
         assert job_status(connection, 1).state == state

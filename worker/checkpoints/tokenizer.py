@@ -93,7 +93,10 @@ def load_tokenizer(directory: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True, use_fast=True)
+        # No code of the checkpoint's own is run, and nobody is asked whether it may be.
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(directory), local_files_only=True, use_fast=True, trust_remote_code=False
+        )
     except Exception as error:  # transformers and its Rust part raise many kinds, all about the files
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointLoadError(f"{directory}: the tokenizer cannot be read: {reason}") from error

@@ -12,6 +12,8 @@ from worker.engines.cpu.artefacts import are_built, build_artefacts
 
 #: The engine that makes answers up; it has no precision, and its answers are marked with its name instead.
 NULL = "null"
+#: OpenVINO or ONNX Runtime, as the precision's variant has it.
+CPU = "cpu"
 
 Loaded = tuple[Tokenizer, Engine]
 
@@ -21,11 +23,11 @@ log = structlog.get_logger()
 def choose_engine(wanted: str, device: str) -> str:
     """The engine's name for REVIEWMILL_ENGINE and a device of worker.devices.device_name.
 
-    Auto is TensorFlow on GPUs and `cpu` on CPUs: OpenVINO or ONNX Runtime, as the precision's variant has it.
+    Auto is TensorFlow on GPUs and CPU on CPUs.
     """
     if wanted != "auto":
         return wanted
-    return "cpu" if device.endswith("/cpu") else "tensorflow"
+    return CPU if device.startswith("cpu") else "tensorflow"
 
 
 def load_engine(name: str, record: RegisteredModel, engines: Path, precision: str) -> Loaded:
@@ -66,7 +68,7 @@ def _null(record: RegisteredModel, _engines: Path, _precision: str) -> Loaded:
 
 
 _LOADERS: dict[str, Callable[[RegisteredModel, Path, str], Loaded]] = {
-    "cpu": _on_cpu,
+    CPU: _on_cpu,
     "openvino": _on_cpu,
     "onnx": _on_cpu,
     "tensorflow": _tensorflow,

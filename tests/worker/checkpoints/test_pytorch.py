@@ -98,7 +98,7 @@ def versions(
         patch.setenv("REVIEWMILL_HOME", str(folder / "home"))
         settings = WorkerSettings()
     context = WorkerContext(
-        database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings, "here/cpu")
+        database, make_app("redis+socket:///nowhere"), settings, LoadedModels(database, settings, "cpu@here")
     )
     made = [_fine_tune(context, base, problem_type) for base, problem_type in VERSIONS]
     database.close()

@@ -35,7 +35,7 @@ def test_it_scores_a_job_of_any_checkpoint(
     context: WorkerContext, add_checkpoint: Callable[..., RegisteredModel], make_chunk: Callable[..., int]
 ) -> None:
     settings = context.settings.model_copy(update={"engine": "null"})
-    context.models = LoadedModels(context.database, settings, "here/cpu")
+    context.models = LoadedModels(context.database, settings, "cpu@here")
     model = add_checkpoint("roberta-multi-label")
     reviews = [SomeReview(str(number), f"review {number}") for number in range(20)]
     run_chunk(context, make_chunk(model.id, reviews), score_chunks)

@@ -40,7 +40,7 @@ def make_job(database: Database, model: RegisteredModel, precision: str | None =
 
 def change(context: WorkerContext, **settings: object) -> None:
     context.settings = context.settings.model_copy(update=settings)
-    context.models = LoadedModels(context.database, context.settings, "here/cpu")
+    context.models = LoadedModels(context.database, context.settings, "cpu@here")
 
 
 def decisions(context: WorkerContext) -> Sequence[ChosenPrecision]:
@@ -84,12 +84,12 @@ def test_what_was_found_is_written_down_and_found_once(
     for source in ("a.csv", "a.csv", "b.csv"):
         run_chunk(context, make_job(context.database, model, source=source), score_chunks)
     assert [len(search["texts"]) for search in searches] == [30, 30]  # one for each source
-    other = LoadedModels(context.database, context.settings, "here/cpu")
+    other = LoadedModels(context.database, context.settings, "cpu@here")
     assert other.get(model.id, 1).record == model
     assert len(searches) == 2
     newest, oldest = decisions(context)
     assert (newest.source, oldest.source) == ("b.csv", "a.csv")
-    assert (oldest.asked, oldest.device) == ("auto", "here/cpu")
+    assert (oldest.asked, oldest.device) == ("auto", "cpu@here")
     # Which it is depends on the CPU; it is the first that the guard does not refuse.
     assert oldest.rungs[-1]["precision"] == oldest.chosen
     assert [rung["refused"] is None for rung in oldest.rungs] == [False] * (len(oldest.rungs) - 1) + [True]
@@ -178,7 +178,7 @@ def test_another_library_is_not_used_where_one_is_ordered(
     # What another setting found before is found anew.
     with context.database.write() as connection:
         connection.execute(update(Precision).values(chosen="int8-dynamic"))
-    assert LoadedModels(context.database, context.settings, "here/cpu").get(model.id, 1).precision == "int8"
+    assert LoadedModels(context.database, context.settings, "cpu@here").get(model.id, 1).precision == "int8"
 
 
 def test_a_search_that_breaks_costs_no_job(
@@ -197,7 +197,7 @@ def test_another_build_is_compared_anew(context: WorkerContext, model: Registere
     change(context, search_from=1, guard_texts=10)
     with context.database.write() as connection:
         remember_precision(
-            connection, model.id, "here/cpu", "a.csv", asked="auto", build="an old one", chosen="int8", rungs=[]
+            connection, model.id, "cpu@here", "a.csv", asked="auto", build="an old one", chosen="int8", rungs=[]
         )
     run_chunk(context, make_job(context.database, model), score_chunks)
     assert len(searches) == 1

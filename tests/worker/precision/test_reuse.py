@@ -58,10 +58,10 @@ def test_what_the_null_engine_made_up_is_no_answer(
     context: WorkerContext, score: Callable[[str | None], tuple]
 ) -> None:
     real, null = context.settings, context.settings.model_copy(update={"engine": "null"})
-    context.settings, context.models = null, LoadedModels(context.database, null, "here/cpu")
+    context.settings, context.models = null, LoadedModels(context.database, null, "cpu@here")
     assert [score(None), score(None)] == [(3, 0), (0, 3)]
     assert precisions(context) == {"null"}
-    context.settings, context.models = real, LoadedModels(context.database, real, "here/cpu")
+    context.settings, context.models = real, LoadedModels(context.database, real, "cpu@here")
     assert score(None) == (3, 0)
     assert precisions(context) == {"float32"}
 

@@ -1,0 +1,13 @@
+"""Where Flower finds Redis. The password is in a file, so that it stands in no environment and no command line."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+_user = os.environ["REDIS_USER"]
+_password = quote(Path(os.environ["REDIS_PASSWORD_FILE"]).read_text().strip(), safe="")
+broker_url = f"redis://{_user}:{_password}@{os.environ['REDIS_ADDRESS']}"
+# As in broker/app.py.
+broker_transport_options = {"global_keyprefix": "reviewmill:"}
+task_queues = {"score": {}, "train": {}}
+task_default_queue = "score"
