@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import signal
 from collections.abc import Sequence
 
 import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
 from broker.app import QUEUES, make_app
 from broker.presence import worker_name
@@ -55,6 +56,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     signs = SignsOfLife(context, queues)
     stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
+    worker_ready.connect(_stop_on_hang_up, weak=False)
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
@@ -75,6 +77,12 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     signs.end()
     log.info("worker stopped", action="worker_stopped", owner=context.owner)
     raise SystemExit(worker.exitcode)
+
+
+def _stop_on_hang_up(**_: object) -> None:
+    # Celery would start this process anew, with nobody above it: the kernel hangs up on a process that is suspended
+    # when its supervisor is killed.
+    signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
 
 def _no_logging(**_: object) -> None:
