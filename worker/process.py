@@ -56,7 +56,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     signs = SignsOfLife(context, queues)
     stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
-    worker_ready.connect(_stop_on_hang_up, weak=False)
+    worker_ready.connect(_ignore_hang_ups, weak=False)
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
@@ -79,10 +79,10 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     raise SystemExit(worker.exitcode)
 
 
-def _stop_on_hang_up(**_: object) -> None:
+def _ignore_hang_ups(**_: object) -> None:
     # Celery would start this process anew, with nobody above it: the kernel hangs up on a process that is suspended
-    # when its supervisor is killed.
-    signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    # when its supervisor is killed. That it is to stop then, another signal says: see broker.child.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _no_logging(**_: object) -> None:

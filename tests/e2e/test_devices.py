@@ -78,16 +78,26 @@ def cores_of(pid: int) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("Cpus_allowed_list:")}
 
 
+def is_suspended(pid: int) -> bool:
+    """Whether all threads of the process have stopped."""
+    return all("State:\tT" in (thread / "status").read_text() for thread in Path(f"/proc/{pid}/task").iterdir())
+
+
 def socket_of(uuid: str) -> str:
     """The socket by which a GPU is held, as a file descriptor of it is called."""
     lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-    (inode,) = [line[6] for line in lines if line[-1] == f"@reviewmill-device-{uuid}"]
+    (inode,) = [line[-2] for line in lines if line[-1] == f"@reviewmill-device-{uuid}"]
     return f"socket:[{inode}]"
+
+
+def is_held(uuid: str) -> bool:
+    """Whether any process has the GPU."""
+    return f"@reviewmill-device-{uuid}\n" in Path("/proc/net/unix").read_text()
 
 
 def stop(worker: Started) -> None:
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 0
+    assert worker.wait(120) == 0
     assert "Traceback" not in worker.said()
 
 
@@ -137,6 +147,7 @@ def test_another_worker_cannot_have_a_gpu_that_works(run: Run, start: Start, gpu
     (pid,) = [one["pid"] for one in listed(run)]
     assert socket_of(gpus[1]) in {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
     worker.kill()
+    wait_until(lambda: not is_held(gpus[1]))
     another = start("worker", "--devices", "1")
     wait_until(lambda: any(one["pid"] != pid for one in listed(run)))
     stop(another)
@@ -149,6 +160,7 @@ def test_a_process_that_was_suspended_ends_with_its_supervisor(
     worker = start("worker", "--devices", "0")
     (one,) = by_device(run, 1).values()
     os.kill(one["pid"], signal.SIGSTOP)
+    wait_until(lambda: is_suspended(one["pid"]))
     # The kernel then hangs up on it and lets it go on; a worker of Celery would start itself anew.
     worker.kill()
     worker.wait()
