@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,11 @@ def checkpoint_files(directory: Path) -> list[Path]:
     also = (_INDEX_FILE, *(name for name, _ in _LIMITS))
     found = [directory / "config.json", *weights_files(directory), *tokenizer_files(directory)]
     return list(dict.fromkeys([*found, *(directory / name for name in also if (directory / name).is_file())]))
+
+
+def count_parameters(directory: Path) -> int:
+    """Return how many numbers the weights of a checkpoint are; raises CheckpointError."""
+    return sum(prod(shape) for shape in _tensor_shapes(weights_files(directory)).values())
 
 
 def _family(directory: Path, config: Mapping[str, Any]) -> str:
