@@ -5,20 +5,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from db.database import Database
-from db.registry import RegisteredModel, get_model, has_registered_files
+from db.model_files import ModelFiles
+from db.registry import RegisteredModel, get_model
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.engines.base import Engine
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
 from worker.engines.cpu.variants import FLOAT32
-from worker.errors import ModelChanged, ModelMissing
 from worker.memory import TokenBudget
 from worker.memory_limits import memory_of
 from worker.model_size import size_in_memory
@@ -78,6 +78,7 @@ class LoadedModels:
         self._database = database
         self._settings = settings
         self.device = device
+        self.files = ModelFiles()
         self.budget_bytes = _budget(settings, device)
         #: In the order in which they were asked for, the last one last.
         self._places: OrderedDict[tuple[int, str], _Place] = OrderedDict()
@@ -91,7 +92,7 @@ class LoadedModels:
         """Hold the model, loaded, in the precision that serves the job, for as long as the block runs.
 
         Who asks for one that another thread loads waits for that; where it fails there, it is tried again here.
-        Raises ModelMissing, ModelChanged and others.
+        Raises ModelMissing, ModelChanged, StoreUnreachable and others.
         """
         place = self._enter(model_id, self._precision(model_id, job_id))
         try:
@@ -198,7 +199,7 @@ class LoadedModels:
         self._forget_unused()
         sizes = {"bytes": size_bytes, "budget_bytes": self.budget_bytes}
         if size_bytes > self.budget_bytes:
-            log.warning("the model is larger than the memory for models", action="model_beyond_budget", **about, **sizes)
+            log.warning("larger than the memory for models", action="model_beyond_budget", **about, **sizes)
         elif (together := sum(one.bytes for one in self.in_memory()) + size_bytes) > self.budget_bytes:
             log.warning(
                 "models in use take more than the memory for models",
@@ -209,25 +210,14 @@ class LoadedModels:
             )
 
     def _record(self, model_id: int) -> RegisteredModel:
+        """The version as the registry has it, but for its path, which is that of its folder on this machine."""
         with self._database.read() as connection:
             record = get_model(connection, model_id)
-        if not Path(record.path).is_dir():
-            raise ModelMissing(
-                f"the files of {record.reference} are gone: {record.path} is not a folder on this worker's machine"
-            )
-        self._check_unchanged(record)
-        return record
-
-    def _check_unchanged(self, record: RegisteredModel) -> None:
         # A version answers for good as it did when it was registered: what others made of its files is another one.
         name = choose_engine(self._settings.engine, self.device)
-        if not reads_checkpoint(name, record, self._settings.engines_dir):
-            return
-        if not has_registered_files(record):
-            raise ModelChanged(
-                f"the files of {record.reference} in {record.path} are no longer those that were registered; put them "
-                f"back, or register them as a new version: reviewmill models add {record.path} --name {record.name}"
-            )
+        if reads_checkpoint(name, record, self._settings.engines_dir):
+            return replace(record, path=str(self.files.checked(record)))
+        return replace(record, path=str(self.files.folder(record.path, record.reference)))
 
 
 def _budget(settings: WorkerSettings, device: str) -> int:

@@ -92,7 +92,7 @@ class WorkerSettings(BaseSettings):
     model_memory: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_bytes)] = Field(
         default="auto",
         description="Memory that the models of one worker process may take together, in bytes or as 4GiB; those used "
-        "longest ago are forgotten for a new one. auto is half of the memory of the GPU, or of the machine or container.",
+        "longest ago are forgotten for a new one. auto is half of the memory of the GPU, machine or container.",
     )
     checkpoint_s: float = Field(
         default=120.0,
