@@ -103,7 +103,7 @@ class ModelStore:
                 told = self._filesystem.cat_file(self._place(digest, _MANIFEST))
             files = json.loads(told)["files"]
             return {str(name): _File(str(one["sha256"]), int(one["size"])) for name, one in files.items()}
-        except (ModelMissing, ValueError, KeyError, TypeError, AttributeError):
+        except (ModelMissing, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}
 
     def _size(self, digest: str, name: str) -> int | None:
