@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from db.checkpoint import count_parameters
+from db.errors import CheckpointError
 from worker.engines.choose import NULL
 from worker.engines.cpu.variants import FLOAT32
 
@@ -16,9 +17,14 @@ _LOWER_BYTES = 3
 def size_in_memory(directory: Path, engine: str, precision: str) -> int:
     """Bytes of a checkpoint's model: its parameters, each of so many bytes as its precision takes.
 
-    It is reckoned, not measured: while one model is loaded others allocate too. Raises CheckpointError.
+    It is reckoned, not measured: while one model is loaded others allocate too. 0 where the weights cannot be read: a
+    graph that was built of them serves all the same, and an engine that needs them says so better.
     """
     if engine == NULL:
         return 0
+    try:
+        parameters = count_parameters(directory)
+    except CheckpointError:
+        return 0
     is_full = precision == FLOAT32.name or engine == "tensorflow"
-    return count_parameters(directory) * (_FLOAT32_BYTES if is_full else _LOWER_BYTES)
+    return parameters * (_FLOAT32_BYTES if is_full else _LOWER_BYTES)
