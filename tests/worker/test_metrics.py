@@ -99,9 +99,10 @@ def test_what_could_not_be_committed_is_not_counted_as_done(
 def test_models_in_memory_are_shown_until_they_are_forgotten(
     context: WorkerContext, add_checkpoint: Callable[..., RegisteredModel]
 ) -> None:
-    settings = context.settings.model_copy(update={"engine": "null", "models_in_memory": 1})
-    models = LoadedModels(context.database, settings, "here/cpu")
-    labels = {"engine": "null", "precision": "null", "device": "here/cpu"}
+    # Room for none beside the one used last.
+    settings = context.settings.model_copy(update={"model_memory": 1})
+    models = LoadedModels(context.database, settings, "cpu@here")
+    labels = {"engine": "openvino", "precision": "float32", "device": "cpu@here"}
     loads = value("reviewmill_model_loads_total", model="bert@1", **labels)
     first, second = add_checkpoint("bert"), add_checkpoint("distilbert")
     models.get(first.id)
