@@ -9,7 +9,7 @@ from broker.app import QUEUES
 from db.backlog import BACKLOG_STATES
 from db.claims import Claim
 from db.database import Database
-from db.errors import DatabaseUnreachable, LeaseLost
+from db.errors import DatabaseUnreachable, LeaseLost, ModelMissing
 from db.jobs import NewJob, create_job
 from db.registry import RegisteredModel
 from db.reviews import store_reviews
@@ -18,7 +18,7 @@ from tests.samples import SomeReview
 from worker.chunks import Work, run_chunk
 from worker.context import WorkerContext
 from worker.endpoint import QueueCollector
-from worker.errors import ModelMissing, NoPortLeft, StopRequested
+from worker.errors import NoPortLeft, StopRequested
 from worker.lease import Heartbeat
 from worker.metrics import OUTCOMES, REGISTRY
 from worker.models import LoadedModels
