@@ -32,6 +32,11 @@ class DatabaseSettings(BaseSettings):
     database_password_file: SecretFile | None = Field(
         default=None, description="File that holds the password of the database's user, for a URL without one."
     )
+    model_store: str = Field(
+        default="",
+        description="Where the files of models are kept for all machines: a directory, or an fsspec URL such as "
+        "s3://BUCKET/PREFIX. Empty: where they are, in folders that every machine must see under the same path.",
+    )
 
     @property
     def url(self) -> str:
@@ -40,6 +45,11 @@ class DatabaseSettings(BaseSettings):
         if self.database_password_file is not None:
             return _with_password(url, self.database_password_file)
         return url or f"sqlite:///{self.home.absolute() / 'reviewmill.db'}"
+
+    @property
+    def models_cache(self) -> Path:
+        """This machine's copies of models that are in the store."""
+        return self.home.absolute() / "models-cache"
 
 
 class AllowedModelsSettings(BaseSettings):

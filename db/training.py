@@ -120,6 +120,12 @@ def set_trained_model(connection: Connection, job_id: int, model_id: int) -> Non
     connection.execute(update(Job).where(Job.id == job_id).values(model_id=model_id))
 
 
+def bases_in_use(connection: Connection) -> set[str]:
+    """Where the bases of trainings lie that are not over, as `models.path` would tell it."""
+    going_on = select(Job.params).where(Job.kind == "finetune", Job.state.not_in(FINAL_STATES))
+    return {str(params.get("base_directory")) for params in connection.scalars(going_on)}
+
+
 def trainings_over(connection: Connection, name: str, job_ids: Collection[int]) -> set[int]:
     """Which of these jobs trained a model of that name and are over."""
     found = connection.execute(

@@ -34,7 +34,7 @@ def test_commands_of_the_models_page_exist_with_their_options() -> None:
         command = group.commands[words[1]]
         assert options <= {option for parameter in command.params for option in parameter.opts}, words
         commands.add(words[1])
-    assert commands == {"show", "export", "promote", "diff"}
+    assert commands == {"show", "export", "promote", "diff", "add"}
 
 
 def test_every_table_is_documented() -> None:

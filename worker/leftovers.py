@@ -1,4 +1,4 @@
-"""Files in the home that nothing uses any more: of trainings cut short, and graphs of models that are not there."""
+"""Files in the home that nothing uses: of trainings cut short, and graphs and copies of models that are gone."""
 
 import fcntl
 import re
@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from db.database import Database
-from db.registry import list_models
+from db.registry import STORED, list_models
+from db.settings import DatabaseSettings
+from db.training import bases_in_use
 from worker.settings import WorkerSettings
 from worker.training.files import leftovers_of
 
 #: See worker.engines.cpu.artefacts: the first half of a checkpoint's digest, and what else the graphs depend on.
 _GRAPHS = re.compile(r"\.?([0-9a-f]{32})-[0-9a-f]{12}(\.log|\.partial)?")
+#: See db.model_files: what was fetched from the model store.
+_COPIES = re.compile(r"\.?([0-9a-f]{64})(\.partial)?")
 
 
 def find_leftovers(database: Database, settings: WorkerSettings) -> list[Path]:
@@ -22,7 +26,8 @@ def find_leftovers(database: Database, settings: WorkerSettings) -> list[Path]:
         for folder in _in(settings.models_dir)
         for path in (leftovers_of(database, settings.models_dir, folder.name) if folder.is_dir() else ())
     ]
-    return sorted([*trainings, *(_unused_graphs(database, settings.engines_dir) if settings.engines is None else ())])
+    graphs = _unused_graphs(database, settings.engines_dir) if settings.engines is None else []
+    return sorted([*trainings, *graphs, *_unused_copies(database, DatabaseSettings(home=settings.home).models_cache)])
 
 
 def size_of(path: Path) -> int:
@@ -32,10 +37,9 @@ def size_of(path: Path) -> int:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove them, but not graphs that are being built at this moment. Raises OSError."""
+    """Remove them, but not graphs that are built, or copies that are fetched, at this moment. Raises OSError."""
     for path in paths:
-        graphs = _GRAPHS.fullmatch(path.name)
-        if graphs is None:
+        if not (_GRAPHS.fullmatch(path.name) or _COPIES.fullmatch(path.name)):
             shutil.rmtree(path)
             continue
         with path.with_name(f"{path.name.lstrip('.').split('.')[0]}.lock").open("a") as lock:
@@ -50,6 +54,14 @@ def _unused_graphs(database: Database, engines: Path) -> list[Path]:
     with database.read() as connection:
         used = {model.digest[:32] for model in list_models(connection)}
     found = [(path, _GRAPHS.fullmatch(path.name)) for path in _in(engines)]
+    return [path for path, match in found if match and match[1] not in used]
+
+
+def _unused_copies(database: Database, cache: Path) -> list[Path]:
+    with database.read() as connection:
+        bases = {path.removeprefix(STORED) for path in bases_in_use(connection)}
+        used = bases | {model.digest for model in list_models(connection)}
+    found = [(path, _COPIES.fullmatch(path.name)) for path in _in(cache)]
     return [path for path, match in found if match and match[1] not in used]
 
 

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -16,7 +14,7 @@ from db.workers import SignOfLife, register_worker, remove_worker, renew_worker
 from worker.context import WorkerContext
 from worker.engines.choose import CPU, choose_engine
 from worker.engines.cpu.variants import variant_named
-from worker.models import LoadedModel
+from worker.models import InMemory
 
 #: A dozen signs before a process is called dead.
 _EVERY_S = 5.0
@@ -78,7 +76,7 @@ class SignsOfLife:
 
 def sign_of(context: WorkerContext, queues: Sequence[str]) -> SignOfLife:
     """What this process has to tell of itself now."""
-    loaded = context.models.loaded
+    loaded = context.models.in_memory()[::-1]
     return SignOfLife(
         owner=context.owner,
         host=socket.gethostname(),
@@ -86,29 +84,16 @@ def sign_of(context: WorkerContext, queues: Sequence[str]) -> SignOfLife:
         device=context.models.device,
         queues=list(queues),
         engine=_engine(context, loaded),
-        models=[_model(one) for one in loaded],
+        models=[{"model": one.reference, "precision": one.precision, "bytes": one.bytes} for one in loaded],
         version=version("reviewmill"),
         reviews_per_s=round(context.reviews.per_s(), 2),
         busy=round(context.device.busy(), 3),
     )
 
 
-def _engine(context: WorkerContext, loaded: Sequence[LoadedModel]) -> str:
+def _engine(context: WorkerContext, loaded: Sequence[InMemory]) -> str:
     """The engine's name; on a CPU, where each precision has its own, those of the models, or the setting's word."""
     name = choose_engine(context.settings.engine, context.models.device)
     if name != CPU:
         return name
     return ", ".join(sorted({variant_named(one.precision).runtime for one in loaded})) or context.settings.engine
-
-
-def _model(loaded: LoadedModel) -> dict[str, Any]:
-    return {
-        "model": loaded.record.reference,
-        "precision": loaded.precision,
-        "bytes": _weights_bytes(Path(loaded.record.path)),
-    }
-
-
-def _weights_bytes(checkpoint: Path) -> int:
-    """The size of the weights as they stand in the checkpoint, in float32 as a rule."""
-    return sum(file.stat().st_size for file in checkpoint.glob("*.safetensors"))

@@ -7,10 +7,15 @@ from sqlalchemy import Connection
 
 from cli.checks.finding import Finding, ok, wrong
 from cli.checks.patient import Patient
-from db.errors import CheckpointError, UnknownModel
-from db.registry import RegisteredModel, has_registered_files, list_models, versions_meant
+from db.errors import DatabaseError, ModelChanged, ModelMissing, UnknownModel
+from db.model_files import ModelFiles
+from db.registry import RegisteredModel, is_stored, list_models, versions_meant
 
 NAME = "models"
+_BACK = (
+    "put the files back from a backup; on a machine that works, have it see the folder under the same path, or set "
+    "REVIEWMILL_MODEL_STORE"
+)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -42,22 +47,19 @@ def _meant(connection: Connection, references: Sequence[str]) -> list[Registered
 
 
 def _look(model: RegisteredModel, quick: bool) -> Finding | None:
-    if not Path(model.path).is_dir():
-        return wrong(
-            NAME,
-            f"the files of {model.reference} are gone: {model.path} is not a folder on this machine",
-            "put them back from a backup; on a machine that works, have it see the folder under the same path",
-        )
     if quick:
-        return None
-    back = "put the files back from a backup"
+        return None if is_stored(model.path) else _look_for_folder(model)
     try:
-        if has_registered_files(model):
-            return None
-    except (CheckpointError, OSError) as error:
-        return wrong(NAME, f"the files of {model.reference} cannot be read: {error}", back)
-    return wrong(
-        NAME,
-        f"the files of {model.reference} in {model.path} are no longer those that were registered",
-        f"{back}, or register them as a new version: reviewmill models add {model.path} --name {model.name}",
-    )
+        # As a worker would: one that is in a store is fetched, if it is not here yet.
+        ModelFiles().checked(model)
+    except (ModelChanged, ModelMissing) as error:
+        return wrong(NAME, str(error), _BACK)
+    except (DatabaseError, OSError) as error:
+        return wrong(NAME, f"the files of {model.reference} cannot be read: {error}", _BACK)
+    return None
+
+
+def _look_for_folder(model: RegisteredModel) -> Finding | None:
+    if Path(model.path).is_dir():
+        return None
+    return wrong(NAME, f"the files of {model.reference} are gone: {model.path} is not a folder on this machine", _BACK)

@@ -213,6 +213,25 @@ def test_vacuum_removes_what_nothing_uses_and_nothing_else(run: Run, tmp_path: P
     assert told["files"] == sorted(map(str, gone[:2]))
 
 
+def test_copies_from_the_store_of_models_that_are_not_there_go(run: Run, tmp_path: Path) -> None:
+    cache, digests = tmp_path / "home" / "models-cache", [letter * 64 for letter in "abce"]
+    with open_database().write() as connection:
+        register_model(connection, "stars", f"store:{digests[0]}", facts(digests[0]), kind="finetuned")
+        for base, chunks in ((digests[1], [[]]), (digests[2], [])):
+            job_id, _ = create_job(connection, NewJob("finetune", {"base_directory": f"store:{base}"}, chunks))
+        settle_job(connection, job_id)
+    for name in (*digests, f".{digests[3]}.partial", "mine"):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "file").write_bytes(bytes(1_000))
+    gone = [cache / name for name in (f".{digests[3]}.partial", digests[2], digests[3])]
+    told = json.loads(ok(run("vacuum", "--json")).stdout)
+    assert told["files"] == sorted(map(str, gone))
+    ok(run("vacuum", "--yes"))
+    assert not any(path.exists() for path in gone)
+    # That of a version, and that of the base of a training that is not over, stay.
+    assert all((cache / name).exists() for name in (*digests[:2], "mine"))
+
+
 def test_graphs_of_models_that_are_not_there_go(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REVIEWMILL_ENGINES")
     engines = tmp_path / "home" / "engines"

@@ -9,7 +9,7 @@ import pytest
 
 from db.registry import register_model
 from db.schema import open_database
-from tests.samples import PROVENANCE, facts
+from tests.samples import CHECKPOINTS, PROVENANCE, facts
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -112,3 +112,15 @@ def test_promotions_that_make_no_sense(run: Run, arguments: list[str], said: str
     (error,) = [line for line in refused.stderr.splitlines() if line.startswith("Error:")]
     assert said in error
     assert aliases(run) == [[], [], []]
+
+
+def test_a_store_that_cannot_be_used_is_said_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REVIEWMILL_MODEL_STORE", str(tmp_path / "file" / "store"))
+    result = run("models", "add", CHECKPOINTS / "bert", "--name", "stars")
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"Error: the model store {tmp_path}/file/store cannot be used: ")
+    assert "stars" not in [model["name"] for model in json.loads(printed(run("models", "list", "--json")))]

@@ -78,9 +78,26 @@ def cores_of(pid: int) -> set[str]:
     return {line.split()[1] for line in lines if line.startswith("Cpus_allowed_list:")}
 
 
+def is_suspended(pid: int) -> bool:
+    """Whether all threads of the process have stopped."""
+    return all("State:\tT" in (thread / "status").read_text() for thread in Path(f"/proc/{pid}/task").iterdir())
+
+
+def socket_of(uuid: str) -> str:
+    """The socket by which a GPU is held, as a file descriptor of it is called."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    (inode,) = [line[-2] for line in lines if line[-1] == f"@reviewmill-device-{uuid}"]
+    return f"socket:[{inode}]"
+
+
+def is_held(uuid: str) -> bool:
+    """Whether any process has the GPU."""
+    return f"@reviewmill-device-{uuid}\n" in Path("/proc/net/unix").read_text()
+
+
 def stop(worker: Started) -> None:
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 0
+    assert worker.wait(120) == 0
     assert "Traceback" not in worker.said()
 
 
@@ -126,15 +143,29 @@ def test_another_worker_cannot_have_a_gpu_that_works(run: Run, start: Start, gpu
         assert refused.returncode == 2
         assert "gpu1 is at work for another worker of this machine" in refused.stderr.splitlines()[-1]
         assert "Traceback" not in refused.stderr
-    # Not even when its supervisor is killed, for as long as the process itself lives; then it is free.
+    # The process itself holds it too: should its supervisor be killed, it is free when both are gone.
     (pid,) = [one["pid"] for one in listed(run)]
-    os.kill(pid, signal.SIGSTOP)
+    assert socket_of(gpus[1]) in {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
     worker.kill()
-    assert run("worker", "--devices", "1").returncode == 2
-    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not is_held(gpus[1]))
     another = start("worker", "--devices", "1")
     wait_until(lambda: any(one["pid"] != pid for one in listed(run)))
     stop(another)
+
+
+@ON_SQLITE
+def test_a_process_that_was_suspended_ends_with_its_supervisor(
+    run: Run, start: Start, home: Path, gpus: tuple[str, str]
+) -> None:
+    worker = start("worker", "--devices", "0")
+    (one,) = by_device(run, 1).values()
+    os.kill(one["pid"], signal.SIGSTOP)
+    wait_until(lambda: is_suspended(one["pid"]))
+    # The kernel then hangs up on it and lets it go on; a worker of Celery would start itself anew.
+    worker.kill()
+    worker.wait()
+    wait_until(lambda: not processes_of(home), 60)
+    assert listed(run) == []
 
 
 @ON_SQLITE

@@ -113,7 +113,7 @@ def test_the_first_large_job_finds_it_and_every_process_knows_it(
 def test_it_is_looked_for_once(context: WorkerContext, model: RegisteredModel, make_chunk: Callable[..., int]) -> None:
     loaded = context.models.get(model.id)
     device = Device(1e-3, 1e-6)
-    context.models._loaded[model.id, "float32"] = replace(loaded, engine=device, cutter=BatchCutter(BatchCosts()))
+    context.models._places[model.id, "float32"].model = replace(loaded, engine=device, cutter=BatchCutter(BatchCosts()))
     score(context, make_chunk, model.id, "first", 30)
     searched = len(device.sizes)
     assert searched > 3
@@ -125,7 +125,7 @@ def test_memory_that_runs_out_settles_it_too(
     context: WorkerContext, model: RegisteredModel, make_chunk: Callable[..., int]
 ) -> None:
     loaded = context.models.get(model.id)
-    context.models._loaded[model.id, "float32"] = replace(loaded, engine=Device(1e-3, 1e-6, room=100))
+    context.models._places[model.id, "float32"].model = replace(loaded, engine=Device(1e-3, 1e-6, room=100))
     score(context, make_chunk, model.id, "small", 20)
     assert stored(context) == [loaded.budget.tokens]
     assert loaded.budget.tokens <= 100

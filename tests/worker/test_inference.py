@@ -122,7 +122,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on(
 ) -> None:
     small = Small(loaded.engine, 100, streams)
     cutter = BatchCutter(BatchCosts(), streams)
-    context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=small, cutter=cutter)
+    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=small, cutter=cutter)
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(200)]
     assert loaded.budget.tokens == context.settings.token_budget == 512
     run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
@@ -139,7 +139,7 @@ def test_what_inferring_took_is_noted_with_the_chunks_end(
     context: WorkerContext, loaded: LoadedModel, make_chunk: Make
 ) -> None:
     small = Small(loaded.engine, tokens=100)
-    context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=small)
+    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=small)
     reviews = [SomeReview(str(number), f"film {number} " * (number % 3 + 1)) for number in range(60)]
     chunk_id = make_chunk(loaded.record.id, reviews)
     began = time.perf_counter()
@@ -159,7 +159,7 @@ def test_the_budget_is_remembered_for_that_model_and_device(
     context: WorkerContext, loaded: LoadedModel, add_checkpoint: Add
 ) -> None:
     loaded.budget.halve(300)
-    context.models._loaded.clear()
+    context.models._places.clear()
     assert context.models.get(loaded.record.id).budget.tokens == 150
     assert context.models.get(add_checkpoint("distilbert").id).budget.tokens == 512
     elsewhere = LoadedModels(context.database, context.settings, "cpu@there")
@@ -169,7 +169,7 @@ def test_the_budget_is_remembered_for_that_model_and_device(
 def test_a_review_too_large_for_the_device_is_a_failure(
     context: WorkerContext, loaded: LoadedModel, make_chunk: Make
 ) -> None:
-    context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=Small(loaded.engine, tokens=12))
+    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=Small(loaded.engine, tokens=12))
     reviews = [SomeReview("short", "wonderful film"), SomeReview("long", "terrible " * 40), SomeReview("3", "good")]
     run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
     one, failures = job(context.database)

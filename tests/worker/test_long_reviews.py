@@ -276,7 +276,7 @@ def test_windows_fill_batches_and_go_on_in_smaller_ones(
     model = add_checkpoint("bert")
     loaded = context.models.get(model.id)
     small = Small(loaded.engine, tokens=10_000)
-    context.models._loaded[model.id, "float32"] = replace(loaded, engine=small, cutter=BatchCutter(BatchCosts()))
+    context.models._places[model.id, "float32"].model = replace(loaded, engine=small, cutter=BatchCutter(BatchCosts()))
     job = score(model, [SomeReview(str(number), f"{number} {LONG}") for number in range(10)], "window")
     assert (job.state, job.scored) == ("done", 10)
     # 512 tokens are eight windows of 64: reviews share batches, and no batch has to end with its review.

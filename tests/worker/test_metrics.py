@@ -9,7 +9,7 @@ from broker.app import QUEUES
 from db.backlog import BACKLOG_STATES
 from db.claims import Claim
 from db.database import Database
-from db.errors import DatabaseUnreachable, LeaseLost
+from db.errors import DatabaseUnreachable, LeaseLost, ModelMissing
 from db.jobs import NewJob, create_job
 from db.registry import RegisteredModel
 from db.reviews import store_reviews
@@ -18,7 +18,7 @@ from tests.samples import SomeReview
 from worker.chunks import Work, run_chunk
 from worker.context import WorkerContext
 from worker.endpoint import QueueCollector
-from worker.errors import ModelMissing, NoPortLeft, StopRequested
+from worker.errors import NoPortLeft, StopRequested
 from worker.lease import Heartbeat
 from worker.metrics import OUTCOMES, REGISTRY
 from worker.models import LoadedModels
@@ -99,9 +99,10 @@ def test_what_could_not_be_committed_is_not_counted_as_done(
 def test_models_in_memory_are_shown_until_they_are_forgotten(
     context: WorkerContext, add_checkpoint: Callable[..., RegisteredModel]
 ) -> None:
-    settings = context.settings.model_copy(update={"engine": "null", "models_in_memory": 1})
-    models = LoadedModels(context.database, settings, "here/cpu")
-    labels = {"engine": "null", "precision": "null", "device": "here/cpu"}
+    # Room for none beside the one used last.
+    settings = context.settings.model_copy(update={"model_memory": 1})
+    models = LoadedModels(context.database, settings, "cpu@here")
+    labels = {"engine": "openvino", "precision": "float32", "device": "cpu@here"}
     loads = value("reviewmill_model_loads_total", model="bert@1", **labels)
     first, second = add_checkpoint("bert"), add_checkpoint("distilbert")
     models.get(first.id)

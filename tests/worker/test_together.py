@@ -56,7 +56,7 @@ def loaded(context: WorkerContext, add_checkpoint: Add) -> LoadedModel:
 def watch(context: WorkerContext, loaded: LoadedModel) -> Callable[..., Watched]:
     def engine(happen: Callable[[], None] = lambda: None) -> Watched:
         watched = Watched(loaded.engine, happen)
-        context.models._loaded[loaded.record.id, "float32"] = replace(loaded, engine=watched)
+        context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=watched)
         return watched
 
     return engine

@@ -12,6 +12,7 @@ import structlog
 from broker import tracing
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
+from db.durable import put_in_place
 from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
 from db.lineage import check_allowed
@@ -21,13 +22,11 @@ from db.training import TrainingExample, forget_metrics, load_examples, set_trai
 from worker import metrics as counted
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu, multiplying_in
-from worker.checkpoints.durable import put_in_place
 from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.checkpoints.tokenizer import load_tokenizer
 from worker.context import WorkerContext
-from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
 from worker.training.callbacks import CurveWriter, StateKeeper, StepMeter, Validator, Write
@@ -54,22 +53,21 @@ def finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbe
 
     A training is always claimed alone. One that was asked to calibrate does so between saving and evaluating.
 
-    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, ModelNotAllowed, and OSError where
-    the disk refuses the model.
+    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, ModelNotAllowed, ModelMissing
+    and ModelChanged where the base's or the teacher's files are not to be had, StoreUnreachable, and OSError where the disk refuses the
+    model.
     """
     (claim,) = claims
-    base = Path(claim.params["base_directory"])
-    if not base.is_dir():
-        raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")
-    settings = context.settings
+    params, settings = claim.params, context.settings
     with context.database.read() as connection:
-        check_allowed(connection, settings.allowed, base, made_below=settings.models_dir)
+        check_allowed(connection, settings.allowed, Path(params["base_directory"]), made_below=settings.models_dir)
+    base = context.models.files.folder(params["base_directory"], f"the base {params['base']}", check=True)
     try:
         with context.device:
             _make_version(context, claim, heartbeat, base)
     finally:
         # A job that is over, cancelled perhaps while it was trained here, has no use for its states.
-        tidy(context.database, context.settings.models_dir, claim.params["name"])
+        tidy(context.database, context.settings.models_dir, params["name"])
 
 
 def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path) -> None:
@@ -90,8 +88,9 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
             metrics |= held_out.metrics(metrics.get("temperature"))
         facts = read_checkpoint_facts(directory)
         provenance = _provenance(context, claim, base_facts, time.monotonic() - started)
+        place = context.models.files.keep(directory, facts.digest)
         with tracing.step("write"):
-            record = _publish(context, claim, directory, facts, metrics, provenance)
+            record = _publish(context, claim, place, facts, metrics, provenance)
     except DatabaseUnreachable:
         # The version may be registered: the connection can end after the commit. Tidying will tell.
         raise
@@ -268,7 +267,7 @@ def _provenance(context: WorkerContext, claim: Claim, base: CheckpointFacts, sec
 def _publish(
     context: WorkerContext,
     claim: Claim,
-    directory: Path,
+    place: str,
     facts: CheckpointFacts,
     metrics: dict[str, Any],
     provenance: dict[str, Any],
@@ -278,7 +277,7 @@ def _publish(
         record = register_model(
             connection,
             claim.params["name"],
-            directory,
+            place,
             facts,
             kind="finetuned",
             base=claim.params["base"],

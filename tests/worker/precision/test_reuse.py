@@ -83,7 +83,7 @@ def test_chunks_together_are_served_as_their_source_is(
     context: WorkerContext, add_checkpoint: Callable[..., RegisteredModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, asked = add_checkpoint("bert"), []
-    monkeypatch.setattr(context.models, "get", lambda model_id, job_id: asked.append(job_id))
+    monkeypatch.setattr(context.models, "use", lambda model_id, job_id: asked.append(job_id))
     claims = []
     for source in ("a.csv", "a.csv", "b.csv"):
         with context.database.write() as connection:
