@@ -27,7 +27,7 @@ BERT = CHECKPOINTS / "bert"
 DIGEST = read_checkpoint_facts(BERT).digest
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture
 def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     url: str = request.getfixturevalue(f"{request.param}_url")
     monkeypatch.setenv("REVIEWMILL_MODEL_STORE", url)
@@ -59,9 +59,9 @@ def stop(worker: Started) -> str:
     return worker.said()
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(("store", "database_url"), [("directory", "sqlite"), ("s3", "postgresql")], indirect=True)
 def test_workers_on_two_machines_score_with_a_model_that_a_third_added(
-    team: Database, run: Run, start: Start, tmp_path: Path
+    team: Database, store: str, run: Run, start: Start, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine"
     shutil.copytree(BERT, mine)
@@ -95,7 +95,7 @@ def test_workers_on_two_machines_score_with_a_model_that_a_third_added(
         wait_until(lambda home=home: nothing_runs(home))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("store", "database_url"), [("s3", "sqlite")], indirect=True)
 def test_a_version_that_one_machine_trains_from_the_store_another_serves(
     team: Database, store: str, run: Run, start: Start, tmp_path: Path
 ) -> None:
