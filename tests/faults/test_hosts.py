@@ -1,0 +1,253 @@
+"""A team on several hosts, of which some are cut off: no packet comes through, and nobody is told.
+
+`store` has the database and the broker, `west` a worker and the producer, `east` another worker; each host has a home
+of its own. The tests look at the database past the network.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from db.tables import Chunk
+from tests.faults.conftest import Survived
+from tests.faults.hosts import Host, Network, make_network
+from tests.faults.servers import PostgreSQLOnHost, RedisOnHost
+from tests.faults.team import Team, stop
+from tests.system import Started, is_stopped, nothing_runs, wait_until
+
+#: What lets a worker on a fresh host start, read its model and build its graph on a machine that is busy.
+_START_S = 120.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """The hosts, and the team that works on them."""
+
+    network: Network
+    store: Host
+    west: Host
+    east: Host
+    team: Team
+    postgresql: PostgreSQLOnHost
+    redis: RedisOnHost
+
+    def worker(self, host: Host) -> Started:
+        """Start a worker on a host, and wait until it is ready."""
+        worker = self.team.start(
+            "worker", "--devices", "cpu", "--queues", "score", under=host.inside, **host.environment
+        )
+        wait_until(lambda: "worker_ready" in worker.said(), _START_S)
+        return worker
+
+    def faulty_worker(self, host: Host, fault: str) -> Started:
+        """Start one with a fault on a host."""
+        return self.team.start(fault, module="tests.faults.faulty_worker", under=host.inside, **host.environment)
+
+    def enqueue(self, source: Path) -> int:
+        """Enqueue the scoring of a file on the host of the producer; return the job's id."""
+        done = self.score(source)
+        assert done.returncode == 0, done
+        return int(json.loads(done.stdout)["job_id"])
+
+    def score(self, source: Path) -> "subprocess.CompletedProcess[str]":
+        """Run `reviewmill score --no-wait` there to its end."""
+        options = ("--text", "body", "--id", "key", "--model", str(self.team.model), "--no-wait", "--json")
+        command = [*self.west.inside, sys.executable, "-m", "cli.main", "score", str(source), *options]
+        environment = {**os.environ, **self.west.environment}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+    def chunks_of(self, host: Host) -> set[int]:
+        """The chunks that workers of the host hold, by SQL, with some of their reviews inferred."""
+        mine = Chunk.lease_owner.like(f"{host.name}:%")
+        with self.team.database.read() as connection:
+            return set(connection.scalars(select(Chunk.id).where(mine, Chunk.state == "leased", Chunk.scored > 0)))
+
+    def attempts(self, job_id: int) -> dict[int, int]:
+        """How often each chunk of the job was claimed."""
+        return dict(zip(self.team.chunk_ids(job_id), self.team.attempts(job_id), strict=True))
+
+    def wait_until_in_mid_chunk(self, host: Host) -> set[int]:
+        """Wait until a worker of the host is in the middle of a chunk; return what it holds."""
+        wait_until(lambda: self.chunks_of(host), _START_S)
+        return self.chunks_of(host)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    with make_network(tmp_path) as made:
+        made.add("store")
+        made.add("west")
+        made.add("east")
+        yield made
+        for host in made.hosts:
+            wait_until(lambda: nothing_runs(host.home), 40)  # noqa: B023
+
+
+@pytest.fixture
+def server(network: Network) -> Iterator[RedisOnHost]:
+    """The team's Redis, on its host."""
+    with tempfile.TemporaryDirectory(prefix="reviewmill-redis-") as folder:
+        started = RedisOnHost(network.hosts[0], Path(folder))
+        started.start()
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def postgresql(network: Network) -> Iterator[PostgreSQLOnHost]:
+    with tempfile.TemporaryDirectory(prefix="reviewmill-store-") as folder:
+        started = PostgreSQLOnHost(network.hosts[0], Path(folder))
+        started.start()
+        yield started
+        started.stop()
+
+
+@pytest.fixture
+def database_url(postgresql: PostgreSQLOnHost) -> str:
+    """The team's database, as the tests reach it."""
+    return postgresql.url_of_tests
+
+
+@pytest.fixture
+def site(
+    network: Network,
+    team: Team,
+    postgresql: PostgreSQLOnHost,
+    server: RedisOnHost,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Site:
+    monkeypatch.setenv("REVIEWMILL_DATABASE_URL", postgresql.url)
+    monkeypatch.setenv("REVIEWMILL_REDIS_URL", server.url)
+    return Site(network, *network.hosts, team, postgresql, server)
+
+
+def test_a_worker_host_that_is_cut_off_in_mid_chunk(site: Site, survived: Survived) -> None:
+    west, east = site.worker(site.west), site.worker(site.east)
+    first = site.enqueue(site.team.write_long_reviews(2_000))
+    lost = site.wait_until_in_mid_chunk(site.east)
+    site.network.cut(site.east)
+    # Still cut off: it knows by its own clock alone.
+    wait_until(lambda: "lease_lost" in east.said(), 30)
+    job = site.team.wait_for_end(first)
+    assert (job.state, job.scored, job.failed) == ("done", 2_000, 0)
+    site.team.check_books(first)
+    assert all(attempt > 1 for chunk, attempt in site.attempts(first).items() if chunk in lost)
+    before = site.team.predictions()
+    # Only the one that was cut off is left for the next job.
+    assert "worker_died" not in stop(west)
+    site.network.heal(site.east)
+    second = site.enqueue(site.team.write_reviews(50, "next.csv"))
+    job = site.team.wait_for_end(second)
+    assert (job.state, job.scored) == ("done", 50)
+    site.team.check_books(second)
+    assert site.team.predictions()[:2_000] == before
+    site.team.check_books(first)
+    assert "worker_died" not in stop(east)
+    survived(
+        f"a worker's host cut off in mid-chunk ({len(lost)} held), healed later",
+        "it gave up by its own clock, another host finished; healed, it did the next job; nothing changed of the first",
+    )
+
+
+@pytest.mark.long
+def test_a_late_commit_of_a_host_that_was_cut_off(site: Site, survived: Survived) -> None:
+    zombie = site.faulty_worker(site.east, "trust-in-the-lease")
+    job_id = site.enqueue(site.team.write_long_reviews(500))
+    site.wait_until_in_mid_chunk(site.east)
+    site.network.cut(site.east)
+    heir = site.worker(site.west)
+    assert site.team.wait_for_end(job_id).scored == 500
+    before = site.team.predictions()
+    # Everything is inferred, and there is nobody to write it to.
+    wait_until(lambda: "commit_waits" in zombie.said(), 120)
+    site.network.heal(site.east)
+    wait_until(lambda: "lease_lost" in zombie.said(), 60)
+    assert "chunk_scored" not in zombie.said()
+    assert site.team.predictions() == before
+    assert site.team.attempts(job_id) == [2]
+    site.team.check_books(job_id)
+    stop(heir)
+    zombie.kill()
+    survived("a commit that comes after its host was cut off for longer than its lease", "SQL refused it")
+
+
+@pytest.mark.long
+def test_a_host_that_is_cut_off_in_the_middle_of_a_transaction(site: Site, survived: Survived) -> None:
+    stuck = site.faulty_worker(site.east, "stop-in-a-transaction")
+    job_id = site.enqueue(site.team.write_long_reviews(500))
+    wait_until(lambda: is_stopped(stuck.pid), _START_S)
+    site.network.cut(site.east)
+    cut = time.monotonic()
+    heir = site.worker(site.west)
+    job = site.team.wait_for_end(job_id)
+    took_s = time.monotonic() - cut
+    assert (job.state, job.scored) == ("done", 500)
+    site.team.check_books(job_id)
+    stop(heir)
+    stuck.kill()
+    survived(
+        "a worker's host cut off while a transaction of its own holds the chunk's row",
+        f"PostgreSQL ended the transaction; another host had done the job {took_s:.0f} s after the cut",
+    )
+
+
+@pytest.mark.long
+def test_the_database_and_the_broker_cut_off_from_everybody(site: Site, survived: Survived) -> None:
+    workers = [site.worker(site.west), site.worker(site.east)]
+    job_id = site.enqueue(site.team.write_long_reviews(3_000))
+    for host in (site.west, site.east):
+        site.wait_until_in_mid_chunk(host)
+    site.network.cut(site.store)
+    for worker in workers:
+        wait_until(lambda: "lease_lost" in worker.said(), 30)  # noqa: B023
+    refused = site.score(site.team.write_reviews(5, "refused.csv"))
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    site.network.heal(site.store)
+    healed = time.monotonic()
+    job = site.team.wait_for_end(job_id)
+    took_s = time.monotonic() - healed
+    assert (job.state, job.scored, job.failed) == ("done", 3_000, 0)
+    site.team.check_books(job_id)
+    _check_nothing_counted(site, job_id)
+    assert not [log for log in map(stop, workers) if "worker_died" in log]
+    survived(
+        "database and broker cut off from all workers for longer than a lease",
+        f"workers gave up and came back by themselves; the job was done {took_s:.0f} s after",
+    )
+
+
+@pytest.mark.long
+def test_the_database_and_the_broker_lose_their_power(site: Site, survived: Survived) -> None:
+    worker = site.worker(site.west)
+    job_id = site.enqueue(site.team.write_long_reviews(1_000))
+    site.wait_until_in_mid_chunk(site.west)
+    site.team.database.close()
+    site.network.replace(site.store)
+    site.redis.start()
+    site.postgresql.start()
+    back = time.monotonic()
+    job = site.team.wait_for_end(job_id)
+    took_s = time.monotonic() - back
+    assert (job.state, job.scored, job.failed) == ("done", 1_000, 0)
+    site.team.check_books(job_id)
+    _check_nothing_counted(site, job_id)
+    assert "worker_died" not in stop(worker)
+    survived(
+        "the database's and the broker's host loses its power in mid-chunk: connections half open, Redis empty",
+        f"the worker reconnected by itself; the job was done {took_s:.0f} s after",
+    )
+
+
+def _check_nothing_counted(site: Site, job_id: int) -> None:
+    with site.team.database.read() as connection:
+        assert set(connection.scalars(select(Chunk.errors).where(Chunk.job_id == job_id))) == {0}
