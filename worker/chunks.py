@@ -165,10 +165,8 @@ def _try(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat, 
 
 def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> None:
     try:
-        with context.database.write() as connection:
-            held = [] if isinstance(error, LeaseLost) else still_held(connection, claims, lock=True)
-            for claim in held:
-                _note_end(context, connection, claim, error)
+        # Of what was lost nothing is to be written, and the database may be out of reach.
+        held = [] if isinstance(error, LeaseLost) else _end_held(context, claims, error)
     except DatabaseUnreachable as unreachable:
         # The leases run out by themselves, and the sweep offers the chunks to another attempt.
         for claim in claims:
@@ -181,6 +179,15 @@ def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception
     if isinstance(error, StopRequested) and held:
         # Others need not wait for a sweep to find them: whoever takes the first takes the rest along.
         ring(context.app, [Ring(held[0].chunk_id, held[0].kind, held[0].priority)])
+
+
+def _end_held(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> list[Claim]:
+    """Note the error as the end of those that are still held, and return them. Raises DatabaseUnreachable."""
+    with context.database.write() as connection:
+        held = still_held(connection, claims, lock=True)
+        for claim in held:
+            _note_end(context, connection, claim, error)
+    return held
 
 
 def _note_end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> None:
