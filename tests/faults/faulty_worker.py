@@ -61,6 +61,7 @@ def stop_in_a_transaction() -> None:
     def stopped(connection: Connection, claims: Sequence[Claim], lease_s: float, share_done: float) -> list[Claim]:
         held = renew(connection, claims, lease_s, share_done)
         os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(0.2)  # The kernel stops this thread a little later.
         return held
 
     lease.renew_leases = stopped
