@@ -8,7 +8,8 @@ import click
 from cli.model_card import model_card
 from cli.output import json_option, print_json, say
 from db.checkpoint import checkpoint_files
-from db.registry import RegisteredModel, find_model, has_registered_files
+from db.model_files import ModelFiles
+from db.registry import RegisteredModel, find_model
 from db.schema import open_database
 
 _CARD = "README.md"
@@ -25,22 +26,15 @@ def command(model: str, directory: Path, as_json: bool) -> None:
     """
     with open_database().read() as connection:
         found = find_model(connection, model)
-    _check_unchanged(found)
+    folder = ModelFiles().checked(found)
     try:
-        _copy_whole(found, directory.resolve())
+        _copy_whole(found, folder, directory.resolve())
     except OSError as error:
         raise click.ClickException(f"{directory} cannot be written: {error.strerror}") from error
     _tell(found, directory, as_json)
 
 
-def _check_unchanged(model: RegisteredModel) -> None:
-    if not has_registered_files(model):
-        raise click.ClickException(
-            f"the files of {model.reference} in {model.path} are no longer those that were registered; put them back"
-        )
-
-
-def _copy_whole(model: RegisteredModel, target: Path) -> None:
+def _copy_whole(model: RegisteredModel, folder: Path, target: Path) -> None:
     """Fill a folder beside the target and rename it there: it is seen whole or not at all."""
     # Told now and not after a copy; the rename refuses it too, should anything appear there meanwhile.
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -50,7 +44,7 @@ def _copy_whole(model: RegisteredModel, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        for path in checkpoint_files(Path(model.path)):
+        for path in checkpoint_files(folder):
             shutil.copyfile(path, partial / path.name)
         (partial / _CARD).write_text(model_card(model), encoding="utf-8")
         partial.rename(target)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def read_checkpoint_facts(directory: Path) -> CheckpointFacts:
     weights = weights_files(directory)
     tokenizer = tokenizer_files(directory)
     classes = _class_count(directory, family, config, _tensor_shapes(weights))
-    digest = _digest([directory / "config.json", *weights, *tokenizer])
+    digest = digest_of({path.name: sha256_of(path) for path in (directory / "config.json", *weights, *tokenizer)})
     max_tokens = _max_tokens(directory, family, config)
     if classes is None:
         return CheckpointFacts(family, None, None, max_tokens, digest)
@@ -140,6 +141,33 @@ def checkpoint_files(directory: Path) -> list[Path]:
     also = (_INDEX_FILE, *(name for name, _ in _LIMITS))
     found = [directory / "config.json", *weights_files(directory), *tokenizer_files(directory)]
     return list(dict.fromkeys([*found, *(directory / name for name in also if (directory / name).is_file())]))
+
+
+def is_checkpoint_file(name: str) -> bool:
+    """Whether `checkpoint_files` may name a file so, in its directory and nowhere else."""
+    known = ("config.json", _INDEX_FILE, *TOKENIZER_FILES, *(limit for limit, _ in _LIMITS))
+    return name in known or (name.endswith(".safetensors") and Path(name).name == name)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's contents, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(sums: Mapping[str, str]) -> str:
+    """Return the digest of a checkpoint, given the SHA-256 of each of its files by name; others do not count.
+
+    Names and contents are hashed, never directories: a moved or copied checkpoint keeps its digest.
+    """
+    weights = sorted(name for name in sums if name.endswith(".safetensors"))
+    names = ["config.json", *weights, *(name for name in TOKENIZER_FILES if name in sums)]
+    return hashlib.sha256("".join(f"{name} {sums[name]}\n" for name in names).encode()).hexdigest()
+
+
+def count_parameters(directory: Path) -> int:
+    """Return how many numbers the weights of a checkpoint are; raises CheckpointError."""
+    return sum(prod(shape) for shape in _tensor_shapes(weights_files(directory)).values())
 
 
 def _family(directory: Path, config: Mapping[str, Any]) -> str:
@@ -324,16 +352,6 @@ def _stated_limit(path: Path, key: str) -> int | None:
     if not isinstance(limit, int | float) or not 0 < limit < _ABSURD_LENGTH_TOKENS:
         return None
     return int(limit)
-
-
-def _digest(files: Iterable[Path]) -> str:
-    """Hash names and contents, never directories: a moved or copied checkpoint keeps its digest."""
-    total = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.name} {content}\n".encode())
-    return total.hexdigest()
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -73,6 +73,18 @@ class CheckpointError(DatabaseError):
     """A directory is not a checkpoint that can be registered."""
 
 
+class ModelMissing(DatabaseError):
+    """The files of a model are not where the registry says."""
+
+
+class ModelChanged(DatabaseError):
+    """The files of a model are no longer those that were registered."""
+
+
+class StoreUnreachable(DatabaseError):
+    """The model store cannot be used now: it is away, or this machine cannot reach it. No model is to blame."""
+
+
 class LeaseLost(DatabaseError):
     """The chunk, or a schedule's run, is no longer held by this attempt: its lease ran out, or it was cancelled."""
 

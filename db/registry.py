@@ -1,16 +1,19 @@
 """The registry of models: immutable versions under a name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, update
 
-from db.checkpoint import CheckpointFacts, read_checkpoint_facts
+from db.checkpoint import CheckpointFacts
 from db.dialect import insert
 from db.errors import CheckpointError, UnknownModel
 from db.tables import Model
+
+#: How the path of a version in the model store begins; its digest follows.
+STORED = "store:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ _COLUMNS = [getattr(Model, field) for field in RegisteredModel.__slots__]
 def register_model(
     connection: Connection,
     name: str,
-    directory: Path,
+    place: Path | str,
     facts: CheckpointFacts,
     *,
     kind: str,
@@ -55,24 +58,21 @@ def register_model(
 ) -> RegisteredModel:
     """Register a checkpoint as the next version of `name`; the same weights again give the same version.
 
-    Raises CheckpointError for an encoder without a classification head: it cannot score.
+    `place` is what `models.path` holds: see db.model_files. One in the model store takes that of a folder over. Raises
+    CheckpointError for an encoder without a classification head: it cannot score.
     """
-    if facts.labels is None or facts.problem_type is None:
-        raise CheckpointError(
-            f"{directory} is an encoder without a classification head; fine-tune it first: "
-            f"reviewmill finetune SOURCE --text COL --label COL --base {directory} --name NAME"
-        )
+    labels, problem_type = head_of(place, facts)
     same = select(*_COLUMNS).where(Model.name == name, Model.digest == facts.digest)
     values = {
         "name": name,
         "base": base,
         "kind": kind,
         "family": facts.family,
-        "labels": list(facts.labels),
-        "problem_type": facts.problem_type,
+        "labels": labels,
+        "problem_type": problem_type,
         "max_tokens": facts.max_tokens,
         "digest": facts.digest,
-        "path": str(directory),
+        "path": str(place),
         "metrics": metrics or {},
         "provenance": provenance or {},
         "aliases": [],
@@ -82,13 +82,36 @@ def register_model(
     while True:
         row = connection.execute(same).first() or _add_version(connection, values)
         if row is not None:
-            return RegisteredModel(*row)
+            return _at(connection, RegisteredModel(*row), str(place))
+
+
+def head_of(place: Path | str, facts: CheckpointFacts) -> tuple[list[str], str]:
+    """The labels and the problem type of a checkpoint. Raises CheckpointError for one that cannot score."""
+    if facts.labels is None or facts.problem_type is None:
+        raise CheckpointError(
+            f"{place} is an encoder without a classification head; fine-tune it first: "
+            f"reviewmill finetune SOURCE --text COL --label COL --base {place} --name NAME"
+        )
+    return list(facts.labels), facts.problem_type
+
+
+def _at(connection: Connection, model: RegisteredModel, path: str) -> RegisteredModel:
+    """The version, which is in the model store from now on if that is what the path says."""
+    if not is_stored(path) or model.path == path:
+        return model
+    connection.execute(update(Model).where(Model.id == model.id).values(path=path))
+    return replace(model, path=path)
 
 
 def _add_version(connection: Connection, values: dict[str, Any]) -> Row[Any] | None:
     newest = connection.scalar(select(func.max(Model.version)).where(Model.name == values["name"])) or 0
     statement = insert(connection, Model).values(**values, version=newest + 1).on_conflict_do_nothing()
     return connection.execute(statement.returning(*_COLUMNS)).first()
+
+
+def is_stored(path: str) -> bool:
+    """Whether a model of that path is in the model store, and not in a folder."""
+    return path.startswith(STORED)
 
 
 def find_model(connection: Connection, reference: str) -> RegisteredModel:
@@ -124,14 +147,6 @@ def get_model(connection: Connection, model_id: int) -> RegisteredModel:
     if row is None:
         raise UnknownModel(f"no model has the id {model_id}")
     return RegisteredModel(*row)
-
-
-def has_registered_files(model: RegisteredModel) -> bool:
-    """Whether the files in the model's folder are still those that were registered, by their digest.
-
-    Raises CheckpointError where they are no checkpoint.
-    """
-    return read_checkpoint_facts(Path(model.path)).digest == model.digest
 
 
 def list_models(connection: Connection) -> list[RegisteredModel]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.database import Database
 from db.errors import UnknownModel
-from db.registry import RegisteredModel, find_model, register_model
+from db.model_files import ModelFiles
+from db.registry import RegisteredModel, find_model, head_of, register_model
 from producer.errors import ModelError
 from producer.hub import download_checkpoint
 
@@ -51,10 +52,15 @@ def find_or_add_model(database: Database, reference: str | None) -> RegisteredMo
 def add_model(
     database: Database, directory: Path, *, name: str, kind: str = "directory", base: str | None = None
 ) -> RegisteredModel:
-    """Register a checkpoint directory under a name. The same weights again give the same version."""
+    """Register a checkpoint directory under a name. The same weights again give the same version.
+
+    Where there is a model store its files are put there first. Raises CheckpointError, and StoreUnreachable.
+    """
     facts = read_checkpoint_facts(directory)
+    head_of(directory, facts)
+    place = ModelFiles().keep(directory, facts.digest)
     with database.write() as connection:
-        return register_model(connection, name, directory, facts, kind=kind, base=base)
+        return register_model(connection, name, place, facts, kind=kind, base=base)
 
 
 def add_from(database: Database, source: str, name: str) -> RegisteredModel:
@@ -80,11 +86,12 @@ def find_base(database: Database, reference: str) -> BaseCheckpoint:
 def _registered_or_hub(database: Database, reference: str) -> Path:
     try:
         with database.read() as connection:
-            return Path(find_model(connection, reference).path)
+            found = find_model(connection, reference)
     except UnknownModel:
         if "/" not in reference:
             raise
-    return _from_hub(reference)
+        return _from_hub(reference)
+    return ModelFiles().folder(found.path, found.reference)
 
 
 def _from_hub(name: str) -> Path:

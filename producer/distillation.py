@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from db.checkpoint import REGRESSION, SINGLE_LABEL
-from db.registry import RegisteredModel, has_registered_files
+from db.errors import ModelChanged, ModelMissing
+from db.model_files import ModelFiles
+from db.registry import RegisteredModel
 from producer.checkpoints import BaseCheckpoint
 from producer.errors import LabelError, TeacherError
 from producer.head import head_labels, named
@@ -44,14 +45,10 @@ class Distillation:
 
 def check_teacher(teacher: RegisteredModel) -> None:
     """Raise TeacherError where the files of a version are gone, or are no longer those that were registered."""
-    directory = Path(teacher.path)
-    if not directory.is_dir():
-        raise TeacherError(f"the files of the teacher {teacher.reference} are gone: there is no folder {directory}")
-    if not has_registered_files(teacher):
-        raise TeacherError(
-            f"the files of the teacher {teacher.reference} in {directory} are no longer those that were registered; "
-            f"put them back, or register them as a new version: reviewmill models add {directory} --name {teacher.name}"
-        )
+    try:
+        ModelFiles().checked(teacher)
+    except (ModelMissing, ModelChanged) as error:
+        raise TeacherError(f"the teacher {teacher.reference} cannot be asked: {error}") from error
 
 
 def taught_columns(columns: Columns, teacher: RegisteredModel) -> Columns:

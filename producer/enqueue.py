@@ -11,6 +11,7 @@ from broker.doorbell import ring
 from db.database import Database
 from db.jobs import NewJob, create_job
 from db.kept import KEPT_COLUMNS
+from db.model_files import ModelFiles
 from db.registry import RegisteredModel
 from db.retry import Retried, retry_job
 from db.rings import Ring
@@ -178,7 +179,7 @@ class Doorway:
         params = {
             **{_SOURCE_PARAMS[split]: source.name for split, source in sources.by_split().items()},
             "base": base.name,
-            "base_directory": str(base.directory),
+            "base_directory": ModelFiles().keep(base.directory, base.facts.digest),
             "problem_type": columns.problem_type,
             "labels": labels,
             "steps": plan.epochs * ceil(len(data.splits["train"]) / (plan.batch_size * plan.accumulate)),

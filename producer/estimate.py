@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 from db.database import Database
+from db.model_files import ModelFiles
 from db.predictions import scored_texts
 from db.registry import RegisteredModel
 from db.speeds import Speed, device_speeds
@@ -145,7 +145,8 @@ def _sample(database: Database, model: RegisteredModel, good: Sequence[Row], row
     different = {row.text_hash: at for at, row in reversed([*enumerate(good)])}
     with database.read() as connection:
         known = scored_texts(connection, model.id, [*different])
-    counts = count_tokens(Path(model.path), [(row.text, row.pair) for row in good], model.max_tokens)
+    folder = ModelFiles().folder(model.path, model.reference)
+    counts = count_tokens(folder, [(row.text, row.pair) for row in good], model.max_tokens)
     new = [at for text_hash, at in different.items() if text_hash not in known]
     return Sample(
         rows=rows,

@@ -9,14 +9,12 @@ from sqlalchemy import Connection
 
 from broker.doorbell import ring
 from db.claims import Claim, cancel_left_over, fail_chunk, give_back, postpone, retry_later, still_held
-from db.errors import DatabaseUnreachable, LeaseLost
+from db.errors import DatabaseUnreachable, LeaseLost, ModelChanged, ModelMissing, StoreUnreachable
 from db.rings import Ring
 from db.together import claim_together
 from db.turns import Turn, small_waiting, whose_turn
 from worker.context import WorkerContext
 from worker.errors import (
-    ModelChanged,
-    ModelMissing,
     PrecisionError,
     StopRequested,
     TrainingError,
@@ -213,8 +211,10 @@ def _is_nobodys(error: Exception) -> bool:
 
 
 def _is_the_machines(error: Exception) -> bool:
-    """Whether the database, the disk or the network is to blame: never counted against the data."""
-    return isinstance(error, DatabaseUnreachable) or (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS)
+    """Whether the database, the model store, the disk or the network is to blame: never counted against the data."""
+    return isinstance(error, DatabaseUnreachable | StoreUnreachable) or (
+        isinstance(error, OSError) and error.errno in _MACHINE_ERRORS
+    )
 
 
 def _pause_s(attempt: int) -> float:

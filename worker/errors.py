@@ -48,14 +48,6 @@ class WrongBackendError(WorkerError):
     """Keras was imported on another backend before Reviewmill could ask for TensorFlow."""
 
 
-class ModelMissing(WorkerError):
-    """The files of a registered model are not where the registry says."""
-
-
-class ModelChanged(WorkerError):
-    """The files of a registered model are no longer those that were registered."""
-
-
 class TrainingError(WorkerError):
     """A model cannot be fine-tuned on these examples."""
 

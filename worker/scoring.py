@@ -1,6 +1,7 @@
 """Scoring claimed chunks as one: plan, read, batch, infer, write; each chunk ends under its own fence."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,8 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
     plan, answers = _plan(context, model_id, claims)
     bill = None
     if texts := plan.to_infer:
-        bill = _infer(context, _model(context, model_id, claims), claims, texts, heartbeat, answers)
+        with _model(context, model_id, claims) as loaded:
+            bill = _infer(context, loaded, claims, texts, heartbeat, answers)
     ends: Ends = {}
 
     def write(connection: Connection) -> None:
@@ -68,14 +70,14 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
         _log_end(claim, ends)
 
 
-def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> LoadedModel:
-    """The model in the precision that serves these chunks, which have all ordered the same.
+def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> AbstractContextManager[LoadedModel]:
+    """Holds the model in the precision that serves these chunks, which have all ordered the same.
 
     Where they are of different sources, for each of which a precision is chosen, float32 serves them together.
     """
     sources = {claim.params.get("source") for claim in claims}
     is_ordered = asked_precision(claims[0].params, context.settings) != AUTO
-    return context.models.get(model_id, claims[0].job_id if len(sources) == 1 or is_ordered else None)
+    return context.models.use(model_id, claims[0].job_id if len(sources) == 1 or is_ordered else None)
 
 
 def _plan(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> tuple[Plan, Answers]:

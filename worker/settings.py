@@ -4,8 +4,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, ByteSize, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _auto_or_bytes(value: object) -> object:
+    if value == "auto":
+        return value
+    try:
+        size = int(TypeAdapter(ByteSize).validate_python(value))
+    except ValidationError:
+        size = 0
+    if size < 1:
+        raise ValueError("it must be auto, or a size such as 4GiB or 800MB")
+    return size
 
 
 class WorkerSettings(BaseSettings):
@@ -77,8 +89,11 @@ class WorkerSettings(BaseSettings):
         ge=1,
         description="Errors of its own before a chunk is given up, and deaths of its worker before it is split.",
     )
-    models_in_memory: int = Field(default=2, ge=1, description="Models a worker keeps loaded.")
-
+    model_memory: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_bytes)] = Field(
+        default="auto",
+        description="Memory that the models of one worker process may take together, in bytes or as 4GiB; those used "
+        "longest ago are forgotten for a new one. auto is half of the memory of the GPU, machine or container.",
+    )
     checkpoint_s: float = Field(
         default=120.0,
         gt=0.0,

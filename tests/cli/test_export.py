@@ -106,7 +106,7 @@ def test_models_that_are_not_there_and_files_that_are_others(run: Run, tmp_path:
     (registered / "config.json").write_text((registered / "config.json").read_text() + " ")
     assert "no longer those that were registered" in refused(run("models", "export", "taste", "out"))
     shutil.rmtree(registered)
-    assert "there is no such directory" in refused(run("models", "export", "taste", "out"))
+    assert "the files of taste@1 are gone" in refused(run("models", "export", "taste", "out"))
     assert "Missing argument 'DIRECTORY'" in refused(run("models", "export", "taste"))
     assert not (tmp_path / "out").exists()
 

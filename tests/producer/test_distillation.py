@@ -169,10 +169,10 @@ def test_a_teacher_must_be_there_as_it_was_registered(doorway: Doorway, tmp_path
     check_teacher(model)
     with (tmp_path / "bert" / "config.json").open("a") as file:
         file.write(" ")
-    with pytest.raises(TeacherError, match=r"the files of the teacher mine@1 in .* are no longer those"):
+    with pytest.raises(TeacherError, match=r"the files of mine@1 in .* are no longer those"):
         check_teacher(model)
     shutil.rmtree(tmp_path / "bert")
-    with pytest.raises(TeacherError, match="the files of the teacher mine@1 are gone"):
+    with pytest.raises(TeacherError, match="the files of mine@1 are gone"):
         check_teacher(model)
 
 

@@ -9,13 +9,13 @@ from sqlalchemy import select, update
 from db.claims import Claim, finish_chunk
 from db.clock import utc_now
 from db.database import Database
-from db.errors import DatabaseUnreachable
+from db.errors import DatabaseUnreachable, ModelMissing, StoreUnreachable
 from db.jobs import job_status, settle_job
 from db.tables import Chunk
 from tests.samples import SomeReview
 from worker.chunks import Work, _pause_s, run_chunk
 from worker.context import WorkerContext
-from worker.errors import ModelMissing, StopRequested, reason_of
+from worker.errors import StopRequested, reason_of
 from worker.lease import Heartbeat
 
 
@@ -75,6 +75,7 @@ def test_an_error_is_retried_later_and_given_up_at_last(context: WorkerContext, 
     "error",
     [
         DatabaseUnreachable("the database is away"),
+        StoreUnreachable("the model store cannot be used"),
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
         ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),

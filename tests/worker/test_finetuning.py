@@ -192,7 +192,7 @@ def test_a_base_that_is_gone_fails_with_its_reason(
     with context.database.read() as connection:
         job = job_status(connection, job_id)
     assert job.state == "failed"
-    assert job.error == "TrainingError: the base checkpoint /nowhere is not a folder on this machine"
+    assert job.error == "ModelMissing: the files of the base bert are gone: /nowhere is not a folder on this machine"
 
 
 def test_out_of_memory_fails_at_once_and_says_what_to_lower(

@@ -1,9 +1,11 @@
 """Small jobs are let in between the batches of a large chunk, and slow it down to half its pace at most."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ from db.registry import RegisteredModel
 from db.reviews import store_reviews
 from db.tables import Chunk, Prediction
 from tests.samples import SomeReview
-from worker import interludes
+from worker import interludes, models
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.engines.base import Batch
+from worker.engines.choose import load_engine
 from worker.engines.null import NullEngine
 from worker.interludes import Interludes
 from worker.lease import Heartbeat
@@ -117,7 +120,7 @@ def test_a_small_job_that_comes_in_mid_chunk_is_done_before_the_chunk(
 
     large = enqueue(_CHUNK_SIZE)
     loaded = context.models.get(model.id)
-    context.models._loaded[model.id, loaded.precision] = replace(loaded, engine=Watched(3))
+    context.models._places[model.id, loaded.precision].model = replace(loaded, engine=Watched(3))
     run_chunk(context, large, score_chunks)
     # What is seen in between is seen by the small job's own batches.
     assert seen[0] == ("running", "pending")
@@ -168,11 +171,25 @@ def test_small_work_is_not_interrupted(context: WorkerContext, enqueue: Enqueue)
 
 
 def test_the_device_does_not_idle_behind_a_model_that_is_loaded(
-    context: WorkerContext, enqueue: Enqueue, large: Claim
+    context: WorkerContext, model: RegisteredModel, enqueue: Enqueue, large: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = enqueue(_SMALL)
-    with context.models._loading:
+    loads, may_go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        loads.set()
+        assert may_go_on.wait(60)
+        return load_engine(*arguments)
+
+    monkeypatch.setattr(models, "load_engine", slow)
+    loader = threading.Thread(target=context.models.get, args=[model.id])
+    loader.start()
+    try:
+        assert loads.wait(60)
         assert play(context, large) == []
+    finally:
+        may_go_on.set()
+        loader.join()
     assert play(context, large) == [(waits,)]
 
 

@@ -110,12 +110,3 @@ def test_a_chunk_taken_over_meanwhile_leaves_no_prediction(
     run_chunk(context, chunk_id, overtaken)
     with context.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(Prediction)) == 0
-
-
-def test_models_beyond_the_limit_are_forgotten(context: WorkerContext, add_checkpoint: Add) -> None:
-    ids = [add_checkpoint(name).id for name in ("bert", "distilbert", "albert")]
-    first = context.models.get(ids[0])
-    assert context.models.get(ids[0]) is first
-    context.models.get(ids[1])
-    context.models.get(ids[2])
-    assert context.models.get(ids[0]) is not first

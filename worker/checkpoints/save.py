@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from db.checkpoint import PROBLEM_TYPES, normalise_problem_type, read_config, tokenizer_files
+from db.durable import sync
 from db.errors import CheckpointError
 from db.layers import LAYER_KEYS
 from worker.checkpoints.classifier import Classifier
-from worker.checkpoints.durable import sync, write_tensors
+from worker.checkpoints.durable import write_tensors
 from worker.checkpoints.families import FAMILIES, SEGMENT_TYPES
 from worker.errors import CheckpointSaveError
 

@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 from broker.child import run_child
 from db.checkpoint import SINGLE_LABEL
 from db.database import Database
+from db.file_lock import locked
 from db.jobs import JobStatus, job_status
 from db.precisions import examples_of_model, find_precision, remember_precision, sample_texts
 from db.registry import RegisteredModel
 from worker.engines.choose import NULL, choose_engine
-from worker.engines.cpu.artefacts import Artefacts, build_artefacts, locked
+from worker.engines.cpu.artefacts import Artefacts, build_artefacts
 from worker.engines.cpu.variants import EVERY_RUNG, FLOAT32, ONNX, candidates
 from worker.errors import PrecisionError
 from worker.precision.guard import Limits

@@ -11,6 +11,7 @@ import structlog
 
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
+from db.durable import put_in_place
 from db.errors import DatabaseUnreachable
 from db.jobs import settle_job
 from db.provenance import data_of_job
@@ -18,13 +19,11 @@ from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu, multiplying_in
-from worker.checkpoints.durable import put_in_place
 from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.checkpoints.tokenizer import load_tokenizer
 from worker.context import WorkerContext
-from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
 from worker.training.callbacks import CurveWriter, StateKeeper, Validator, Write
@@ -51,19 +50,19 @@ def finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbe
 
     A training is always claimed alone. One that was asked to calibrate does so between saving and evaluating.
 
-    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, and OSError where the disk
-    refuses the model.
+    Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, ModelMissing and ModelChanged
+    where the base's or the teacher's files are not to be had, StoreUnreachable, and OSError where the disk refuses the
+    model.
     """
     (claim,) = claims
-    base = Path(claim.params["base_directory"])
-    if not base.is_dir():
-        raise TrainingError(f"the base checkpoint {base} is not a folder on this machine")
+    params = claim.params
+    base = context.models.files.folder(params["base_directory"], f"the base {params['base']}", check=True)
     try:
         with context.device:
             _make_version(context, claim, heartbeat, base)
     finally:
         # A job that is over, cancelled perhaps while it was trained here, has no use for its states.
-        tidy(context.database, context.settings.models_dir, claim.params["name"])
+        tidy(context.database, context.settings.models_dir, params["name"])
 
 
 def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, base: Path) -> None:
@@ -83,7 +82,8 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
         metrics |= held_out.metrics(metrics.get("temperature"))
         facts = read_checkpoint_facts(directory)
         provenance = _provenance(context, claim, base_facts, time.monotonic() - started)
-        record = _publish(context, claim, directory, facts, metrics, provenance)
+        place = context.models.files.keep(directory, facts.digest)
+        record = _publish(context, claim, place, facts, metrics, provenance)
     except DatabaseUnreachable:
         # The version may be registered: the connection can end after the commit. Tidying will tell.
         raise
@@ -258,7 +258,7 @@ def _provenance(context: WorkerContext, claim: Claim, base: CheckpointFacts, sec
 def _publish(
     context: WorkerContext,
     claim: Claim,
-    directory: Path,
+    place: str,
     facts: CheckpointFacts,
     metrics: dict[str, Any],
     provenance: dict[str, Any],
@@ -268,7 +268,7 @@ def _publish(
         record = register_model(
             connection,
             claim.params["name"],
-            directory,
+            place,
             facts,
             kind="finetuned",
             base=claim.params["base"],

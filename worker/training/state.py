@@ -13,8 +13,9 @@ import numpy as np
 import structlog
 from safetensors import SafetensorError, safe_open
 
+from db.durable import sync
 from worker.checkpoints.classifier import Classifier
-from worker.checkpoints.durable import sync, write_tensors
+from worker.checkpoints.durable import write_tensors
 from worker.errors import TrainingStateError
 
 _ATTEMPT = re.compile(r"attempt-(\d+)")

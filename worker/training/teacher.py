@@ -102,7 +102,12 @@ class Teacher:
         return found
 
     def _inferred(self, reviews: Sequence[StoredReview]) -> np.ndarray:
-        loaded = self._loaded()
+        with self.context.models.use(self.claim.params["teacher"]["model_id"]) as loaded:
+            if loaded.precision != FLOAT32.name:
+                raise TrainingError(f"the {loaded.precision} engine cannot teach; set REVIEWMILL_ENGINE to auto")
+            return self._said_by(loaded, reviews)
+
+    def _said_by(self, loaded: LoadedModel, reviews: Sequence[StoredReview]) -> np.ndarray:
         texts, pairs = [review.text for review in reviews], [review.pair for review in reviews]
         each = tokenize_each(loaded.tokenizer, texts, pairs, loaded.record.max_tokens)
         encoded = [one for one in each if isinstance(one, Encoded)]
@@ -121,12 +126,6 @@ class Teacher:
         if not np.isfinite(values).all():
             raise TrainingError(f"the numbers of the teacher {loaded.record.reference} are not finite")
         return values[:, [loaded.record.labels.index(label) for label in self.claim.params["labels"]]]
-
-    def _loaded(self) -> LoadedModel:
-        loaded = self.context.models.get(self.claim.params["teacher"]["model_id"])
-        if loaded.precision != FLOAT32.name:
-            raise TrainingError(f"the {loaded.precision} engine cannot teach; set REVIEWMILL_ENGINE to auto")
-        return loaded
 
     @property
     def _place(self) -> Path:

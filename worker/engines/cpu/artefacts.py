@@ -7,12 +7,10 @@ upgrade builds anew. Several workers that start together build once. Building ru
 no worker carries the libraries and the memory that only building needs.
 """
 
-import fcntl
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +18,8 @@ from pathlib import Path
 import structlog
 
 from broker.child import run_child
-from worker.checkpoints.durable import put_in_place
+from db.durable import put_in_place
+from db.file_lock import locked
 from worker.cpu import cpu_kind
 from worker.engines.cpu.build import CHECKPOINT_AT_FAULT
 from worker.engines.cpu.variants import variant_named
@@ -74,15 +73,6 @@ def _folder(engines: Path, digest: str) -> Path:
 def _build_key() -> str:
     parts = [_FORMAT, cpu_kind(), *(version(name) for name in _LIBRARIES)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of that file, which the kernel lets go however this process ends; wait for whoever holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _run_builder(arguments: Sequence[str], log_file: Path) -> None:
