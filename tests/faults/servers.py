@@ -1,7 +1,8 @@
-"""A database and a broker on a host of the tests' network: real ones, with a password each."""
+"""A database, a broker and a model store on a host of the tests' network: real ones, with a password each."""
 
 import secrets
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,19 @@ from db.errors import DatabaseUnreachable
 from tests.faults.hosts import Host
 
 _READY_S = 30
+_S3_PORT = 9000
+#: Waits for the server and makes its one bucket.
+_MAKE_BUCKET = f"""
+import http.client, sys, time
+for _ in range(300):
+    try:
+        connection = http.client.HTTPConnection(sys.argv[1], {_S3_PORT})
+        connection.request("PUT", "/models")
+        sys.exit(connection.getresponse().status != 200)
+    except OSError:
+        time.sleep(0.1)
+sys.exit("it does not start")
+"""
 
 
 class RedisOnHost(RedisServer):
@@ -83,6 +97,32 @@ class PostgreSQLOnHost:
             pgexec("pg_ctl", options, bin_path=self._made.bin_path, user=self._made.system_user, timeout=60)
             self.process.wait()
         self._made.cleanup()
+
+
+class S3OnHost:
+    """An S3 server with one bucket, for the model store."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self._host = host
+        self._log = folder / "s3.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What lets any host use it."""
+        return {
+            "REVIEWMILL_MODEL_STORE": "s3://models/registry",
+            "AWS_ENDPOINT_URL": f"http://{self._host.address}:{_S3_PORT}",
+            "AWS_ACCESS_KEY_ID": "team",
+            "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(16),
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        """Start it on its host, where it runs for as long as the host does."""
+        server = [sys.executable, "-m", "moto.server", "-H", self._host.address, "-p", str(_S3_PORT)]
+        start_child([*self._host.inside, *server], self._log)
+        bucket = [*self._host.inside, sys.executable, "-c", _MAKE_BUCKET, self._host.address]
+        subprocess.run(bucket, check=True)
 
 
 def _wait_for(url: str) -> None:

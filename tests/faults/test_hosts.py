@@ -1,11 +1,12 @@
 """A team on several hosts, of which some are cut off: no packet comes through, and nobody is told.
 
-`store` has the database and the broker, `west` a worker and the producer, `east` another worker; each host has a home
-of its own. The tests look at the database past the network.
+`store` has the database, the broker and the model store, `west` a worker and the producer, `east` another worker. Each
+host has a home of its own, and nothing else to find a model by. The tests look at the database past the network.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,15 +18,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from db.jobs import JobStatus
 from db.tables import Chunk
 from tests.faults.conftest import Survived
 from tests.faults.hosts import Host, Network, make_network
-from tests.faults.servers import PostgreSQLOnHost, RedisOnHost
+from tests.faults.servers import PostgreSQLOnHost, RedisOnHost, S3OnHost
 from tests.faults.team import Team, stop
 from tests.system import Started, is_stopped, nothing_runs, wait_until
 
-#: What lets a worker on a fresh host start, read its model and build its graph on a machine that is busy.
-_START_S = 120.0
+#: What a machine that is busy may take for any of it: four processes start, graphs are built, a chunk is inferred anew.
+_PATIENCE_S = 300.0
+MODEL = "stars"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Site:
         worker = self.team.start(
             "worker", "--devices", "cpu", "--queues", "score", under=host.inside, **host.environment
         )
-        wait_until(lambda: "worker_ready" in worker.said(), _START_S)
+        wait_until(lambda: "worker_ready" in worker.said(), _PATIENCE_S)
         return worker
 
     def faulty_worker(self, host: Host, fault: str) -> Started:
@@ -58,12 +61,26 @@ class Site:
         assert done.returncode == 0, done
         return int(json.loads(done.stdout)["job_id"])
 
+    def add_model(self) -> None:
+        """Register the team's model on the producer's host, and take its folder away: it is in the store."""
+        folder = self.west.home / "brought"
+        shutil.copytree(self.team.model, folder)
+        self.run("models", "add", folder, "--name", MODEL).check_returncode()
+        shutil.rmtree(folder)
+
     def score(self, source: Path) -> "subprocess.CompletedProcess[str]":
         """Run `reviewmill score --no-wait` there to its end."""
-        options = ("--text", "body", "--id", "key", "--model", str(self.team.model), "--no-wait", "--json")
-        command = [*self.west.inside, sys.executable, "-m", "cli.main", "score", str(source), *options]
+        return self.run("score", source, "--text", "body", "--id", "key", "--model", MODEL, "--no-wait", "--json")
+
+    def run(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        """Run `reviewmill ARGUMENTS` on the host of the producer."""
+        command = [*self.west.inside, sys.executable, "-m", "cli.main", *map(str, arguments)]
         environment = {**os.environ, **self.west.environment}
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+    def wait_for_end(self, job_id: int) -> JobStatus:
+        """Wait until the job is over, and return how it ended."""
+        return self.team.wait_for_end(job_id, _PATIENCE_S)
 
     def chunks_of(self, host: Host) -> set[int]:
         """The chunks that workers of the host hold, by SQL, with some of their reviews inferred."""
@@ -77,7 +94,7 @@ class Site:
 
     def wait_until_in_mid_chunk(self, host: Host) -> set[int]:
         """Wait until a worker of the host is in the middle of a chunk; return what it holds."""
-        wait_until(lambda: self.chunks_of(host), _START_S)
+        wait_until(lambda: self.chunks_of(host), _PATIENCE_S)
         return self.chunks_of(host)
 
 
@@ -123,11 +140,18 @@ def site(
     team: Team,
     postgresql: PostgreSQLOnHost,
     server: RedisOnHost,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Site:
     monkeypatch.setenv("REVIEWMILL_DATABASE_URL", postgresql.url)
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", server.url)
-    return Site(network, *network.hosts, team, postgresql, server)
+    s3 = S3OnHost(network.hosts[0], tmp_path)
+    s3.start()
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    made = Site(network, *network.hosts, team, postgresql, server)
+    made.add_model()
+    return made
 
 
 def test_a_worker_host_that_is_cut_off_in_mid_chunk(site: Site, survived: Survived) -> None:
@@ -136,8 +160,8 @@ def test_a_worker_host_that_is_cut_off_in_mid_chunk(site: Site, survived: Surviv
     lost = site.wait_until_in_mid_chunk(site.east)
     site.network.cut(site.east)
     # Still cut off: it knows by its own clock alone.
-    wait_until(lambda: "lease_lost" in east.said(), 30)
-    job = site.team.wait_for_end(first)
+    wait_until(lambda: "lease_lost" in east.said(), _PATIENCE_S)
+    job = site.wait_for_end(first)
     assert (job.state, job.scored, job.failed) == ("done", 2_000, 0)
     site.team.check_books(first)
     assert all(attempt > 1 for chunk, attempt in site.attempts(first).items() if chunk in lost)
@@ -146,12 +170,13 @@ def test_a_worker_host_that_is_cut_off_in_mid_chunk(site: Site, survived: Surviv
     assert "worker_died" not in stop(west)
     site.network.heal(site.east)
     second = site.enqueue(site.team.write_reviews(50, "next.csv"))
-    job = site.team.wait_for_end(second)
+    job = site.wait_for_end(second)
     assert (job.state, job.scored) == ("done", 50)
     site.team.check_books(second)
     assert site.team.predictions()[:2_000] == before
     site.team.check_books(first)
     assert "worker_died" not in stop(east)
+    assert ["model_fetched" in worker.said() for worker in (west, east)] == [True, True]
     survived(
         f"a worker's host cut off in mid-chunk ({len(lost)} held), healed later",
         "it gave up by its own clock, another host finished; healed, it did the next job; nothing changed of the first",
@@ -165,12 +190,12 @@ def test_a_late_commit_of_a_host_that_was_cut_off(site: Site, survived: Survived
     site.wait_until_in_mid_chunk(site.east)
     site.network.cut(site.east)
     heir = site.worker(site.west)
-    assert site.team.wait_for_end(job_id).scored == 500
+    assert site.wait_for_end(job_id).scored == 500
     before = site.team.predictions()
     # Everything is inferred, and there is nobody to write it to.
-    wait_until(lambda: "commit_waits" in zombie.said(), 120)
+    wait_until(lambda: "commit_waits" in zombie.said(), _PATIENCE_S)
     site.network.heal(site.east)
-    wait_until(lambda: "lease_lost" in zombie.said(), 60)
+    wait_until(lambda: "lease_lost" in zombie.said(), _PATIENCE_S)
     assert "chunk_scored" not in zombie.said()
     assert site.team.predictions() == before
     assert site.team.attempts(job_id) == [2]
@@ -184,11 +209,11 @@ def test_a_late_commit_of_a_host_that_was_cut_off(site: Site, survived: Survived
 def test_a_host_that_is_cut_off_in_the_middle_of_a_transaction(site: Site, survived: Survived) -> None:
     stuck = site.faulty_worker(site.east, "stop-in-a-transaction")
     job_id = site.enqueue(site.team.write_long_reviews(500))
-    wait_until(lambda: is_stopped(stuck.pid), _START_S)
+    wait_until(lambda: is_stopped(stuck.pid), _PATIENCE_S)
     site.network.cut(site.east)
     cut = time.monotonic()
     heir = site.worker(site.west)
-    job = site.team.wait_for_end(job_id)
+    job = site.wait_for_end(job_id)
     took_s = time.monotonic() - cut
     assert (job.state, job.scored) == ("done", 500)
     site.team.check_books(job_id)
@@ -208,13 +233,13 @@ def test_the_database_and_the_broker_cut_off_from_everybody(site: Site, survived
         site.wait_until_in_mid_chunk(host)
     site.network.cut(site.store)
     for worker in workers:
-        wait_until(lambda: "lease_lost" in worker.said(), 30)  # noqa: B023
+        wait_until(lambda: "lease_lost" in worker.said(), _PATIENCE_S)  # noqa: B023
     refused = site.score(site.team.write_reviews(5, "refused.csv"))
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
     site.network.heal(site.store)
     healed = time.monotonic()
-    job = site.team.wait_for_end(job_id)
+    job = site.wait_for_end(job_id)
     took_s = time.monotonic() - healed
     assert (job.state, job.scored, job.failed) == ("done", 3_000, 0)
     site.team.check_books(job_id)
@@ -236,7 +261,7 @@ def test_the_database_and_the_broker_lose_their_power(site: Site, survived: Surv
     site.redis.start()
     site.postgresql.start()
     back = time.monotonic()
-    job = site.team.wait_for_end(job_id)
+    job = site.wait_for_end(job_id)
     took_s = time.monotonic() - back
     assert (job.state, job.scored, job.failed) == ("done", 1_000, 0)
     site.team.check_books(job_id)
