@@ -6,8 +6,6 @@ from statistics import median
 
 #: A process that has just started loads libraries and models: what comes before counts for nothing.
 _WARM_UP_S = 120.0
-#: Of a series that is short, at most this share is warm-up.
-_WARM_UP_SHARE = 1 / 3
 #: Less than this after the warm-up tells nothing.
 _SHORTEST_S = 60.0
 
@@ -48,7 +46,7 @@ def growth_of(series: Series) -> Growth | None:
     if not series.times:
         return None
     begin, end = series.times[0], series.times[-1]
-    warm_at = begin + min(_WARM_UP_S, (end - begin) * _WARM_UP_SHARE)
+    warm_at = begin + _WARM_UP_S
     if end - warm_at < _SHORTEST_S:
         return None
     quarter_s = (end - warm_at) / 4

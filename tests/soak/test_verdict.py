@@ -34,7 +34,7 @@ def test_a_leak_is_growth() -> None:
 
 
 def test_of_a_short_life_nothing_is_said() -> None:
-    assert growth_of(_series(500, 50, minutes=1.2)) is None
+    assert growth_of(_series(500, 50, minutes=2.9)) is None
     assert growth_of(Series()) is None
 
 

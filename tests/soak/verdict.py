@@ -41,7 +41,9 @@ def of_memory(series: Mapping[str, Series]) -> Iterator[Measure]:
         if growth := growth_of(values):
             told += name.startswith("worker")
             allowed = max(_MEMORY_MIB, growth.first * _MEMORY_SHARE)
-            yield Measure(f"memory of {name}, over {growth.minutes:.1f} min", growth.first, growth.last, allowed, "MiB")
+            yield Measure(
+                f"own memory of {name}, over {growth.minutes:.1f} min", growth.first, growth.last, allowed, "MiB"
+            )
     yield Measure("workers' processes too young to tell", None, float(not told), 0.0)
 
 

@@ -26,6 +26,7 @@ class Watch:
 
     mill: Mill
     memory: dict[str, Series] = field(default_factory=lambda: defaultdict(Series))
+    pss: dict[str, Series] = field(default_factory=lambda: defaultdict(Series))
     redis: dict[str, Series] = field(default_factory=lambda: defaultdict(Series))
     connections: Series = field(default_factory=Series)
     _began: float = field(default_factory=time.monotonic)
@@ -40,8 +41,9 @@ class Watch:
         """One value for each series."""
         now = time.monotonic() - self._began
         for name, pid in self._processes():
-            if (mib := pss_mib(pid)) is not None:
-                self.memory[name].add(now, mib)
+            if (memory := memory_of(pid)) is not None:
+                self.memory[name].add(now, memory.own)
+                self.pss[name].add(now, memory.pss)
         facts = self.mill.redis.info()
         self.redis["keys"].add(now, self.mill.redis.dbsize())
         self.redis["MiB"].add(now, facts["used_memory"] / 2**20)
@@ -58,10 +60,23 @@ class Watch:
         return commands
 
 
-def pss_mib(pid: int) -> float | None:
-    """Memory of a process in MiB, what it shares with others counted by its part; None where it has ended."""
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of one process, in MiB: what it shares with others counted by its part (PSS), and what of it is its own.
+
+    The rest of PSS are files that are mapped, libraries above all. They are counted by how many others map them at the
+    moment: when another worker is killed, this one seems to grow. So what is judged is what is its own.
+    """
+
+    pss: float
+    own: float
+
+
+def memory_of(pid: int) -> Memory | None:
+    """Memory of a process; None where it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), None)
+    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines[1:])}
+    return Memory(kib["Pss"] / 1024, (kib["Pss_Anon"] + kib["Pss_Shmem"]) / 1024) if kib else None
