@@ -66,9 +66,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument(
-        "--minutes", type=float, default=20.0, help="at least 4, for a worker to grow old (default: 20)"
-    )
+    parser.add_argument("--minutes", type=float, default=20.0, help="at least 4, or none grows old (default: 20)")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of work and trouble, played again")
     parser.add_argument("--record", default="local", help="the file is RECORD-soak.json (default: local)")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where it is written")
