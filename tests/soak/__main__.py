@@ -93,13 +93,14 @@ def _drain(load: Load, trouble: Trouble, watch: Watch) -> None:
     """Let all end that was begun, and then the rows that came after the schedule's last minute."""
     trouble.end()
     load.mill.command("schedule", "pause", SCHEDULE)
-    _wait_until_over(load.mill, watch)
-    load.append()
-    load.mill.command("schedule", "run", SCHEDULE)
+    # Where it never ends, the books say so.
+    if _is_over_in_time(load.mill, watch):
+        load.append()
+        load.mill.command("schedule", "run", SCHEDULE)
     watch.look_once()
 
 
-def _wait_until_over(mill: Mill, watch: Watch) -> None:
+def _is_over_in_time(mill: Mill, watch: Watch) -> bool:
     open_jobs = select(Job.id).where(Job.state.not_in(FINAL_STATES))
     open_runs = select(ScheduleRun.id).where(ScheduleRun.state == "running")
     deadline = time.monotonic() + _DRAIN_S
@@ -107,8 +108,9 @@ def _wait_until_over(mill: Mill, watch: Watch) -> None:
         watch.look_once()
         with mill.database.read() as connection:
             if not connection.scalars(open_jobs).all() and not connection.scalars(open_runs).all():
-                return
+                return True
         time.sleep(_LOOK_S)
+    return False
 
 
 def _tell(load: Load, trouble: Trouble, began: float) -> Act:
