@@ -29,6 +29,14 @@ from tests.system import Started, is_stopped, nothing_runs, wait_until
 #: What a machine that is busy may take for any of it: four processes start, graphs are built, a chunk is inferred anew.
 _PATIENCE_S = 300.0
 MODEL = "stars"
+#: Says what settings are for a connection of ours: the first argument is the URL, the others are their names.
+_SHOW = """
+import sys
+from sqlalchemy import text
+from db.database import Database
+with Database(sys.argv[1]).read() as connection:
+    print(*[connection.scalar(text(f"SHOW {name}")) for name in sys.argv[2:]])
+"""
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,17 @@ def test_a_worker_host_that_is_cut_off_in_mid_chunk(site: Site, survived: Surviv
         f"a worker's host cut off in mid-chunk ({len(lost)} held), healed later",
         "it gave up by its own clock, another host finished; healed, it did the next job; nothing changed of the first",
     )
+
+
+def test_postgresql_gives_up_on_a_silent_connection_as_workers_do(
+    network: Network, postgresql: PostgreSQLOnHost
+) -> None:
+    """What the long test of a transaction that is cut off relies on."""
+    names = ("idle", "interval", "count")
+    settings = [*(f"tcp_keepalives_{name}" for name in names), "tcp_user_timeout"]
+    command = [*network.hosts[1].inside, sys.executable, "-c", _SHOW, postgresql.url, *settings]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["5", "5", "2", "15000"]
 
 
 @pytest.mark.long
