@@ -48,13 +48,15 @@ def _reviews(connection: Connection, load: Load) -> Iterator[str]:
 
 def _schedule(connection: Connection) -> Iterator[str]:
     runs = (
-        select(ScheduleRun.scheduled_for, ScheduleRun.state)
+        select(ScheduleRun.scheduled_for, ScheduleRun.state, ScheduleRun.reason)
         .join(Schedule, Schedule.id == ScheduleRun.schedule_id)
         .where(Schedule.name == SCHEDULE)
         .order_by(ScheduleRun.scheduled_for)
     )
     rows = connection.execute(runs).all()
-    yield from _differ("runs that failed", sum(row.state not in ("enqueued", "skipped") for row in rows), 0)
+    for row in rows:
+        if row.state not in ("enqueued", "skipped"):
+            yield f"the run of {row.scheduled_for} is {row.state}: {row.reason}"
     # The last is the one that was asked for in the end, between two minutes.
     yield from _missed([row.scheduled_for for row in rows[:-1]])
 

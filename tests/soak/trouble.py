@@ -14,7 +14,7 @@ from tests.soak.mill import Mill
 _KILL_EVERY_S = (15.0, 60.0)
 _PAUSE_EVERY_S = (10.0, 40.0)
 #: Within a lease, and past it.
-_PAUSES_S = (2.0, 15.0)
+_PAUSES_S = (2.0, 25.0)
 KILL = "kill -9"
 
 
