@@ -18,9 +18,9 @@ from broker.redis_server import RedisServer
 from db.database import Database
 from db.schema import upgrade
 
-#: Short enough for a pause to outlast it now and then, and long enough for a process to start within on a machine that is
-#: busy. What is searched for at a large job's start is ordered instead: others
-#: wait for the search, which is documented, and would be all that the worst latency tells of.
+#: A lease short enough for a pause to outlast it, and long enough for a process to start within on a busy machine. What
+#: is searched for at a large job's start is ordered: others wait for the search, which is documented, and the worst
+#: latency would tell of nothing else.
 _SETTINGS = {"LEASE_S": "20", "PRECISION": "float32", "TOKEN_BUDGET": "2048"}
 _STOP_S = 60
 
