@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli producer broker worker db tests bench
 
-.PHONY: install demo test faults lint format audit bench constraints clean
+.PHONY: install demo test faults soak lint format audit bench constraints clean
 
 install: .venv/installed
 
@@ -24,6 +24,11 @@ test: install .venv-peers/installed
 # Everything that breaks, the long ones too, and a table of what survived.
 faults: install
 	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal
+
+# Twenty minutes of work, kills and pauses, in which nothing may grow or be lost. A short one: make soak MINUTES=4
+MINUTES ?= 20
+soak: install
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(SOAK)
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

@@ -124,13 +124,30 @@ _CONNECT_ARGUMENTS = {
     "tcp_user_timeout": _DEAD_CONNECTION_S * 1000,
 }
 
+#: In seconds, but for the last, which is in milliseconds. Over a unix socket they mean nothing.
+_SERVER_SETTINGS = {
+    "tcp_keepalives_idle": _DEAD_CONNECTION_S // 3,
+    "tcp_keepalives_interval": _DEAD_CONNECTION_S // 3,
+    "tcp_keepalives_count": 2,
+    "tcp_user_timeout": _DEAD_CONNECTION_S * 1000,
+}
+
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
         # A pool that checks its connections outlives a restart of the server.
-        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS, hide_parameters=True)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=_CONNECT_ARGUMENTS, hide_parameters=True)
     except NoSuchModuleError as error:
         raise DatabaseError(f"the database driver is missing: {error}") from error
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    # The server's end of the same: it would wait for two hours for a host that is cut off in the middle of a
+    # transaction, and keep the rows locked that it holds. As statements, which poolers in between let through.
+    connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SERVER_SETTINGS.items()))
+    connection.commit()
 
 
 def _sqlite_engine(url: URL) -> Engine:

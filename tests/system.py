@@ -94,6 +94,11 @@ def processes_of(home: Path) -> dict[int, str]:
     return found
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process stands still, as by SIGSTOP."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def nothing_runs(home: Path) -> bool:
     """Whether no process of this home is left."""
     return not processes_of(home)

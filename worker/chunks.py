@@ -177,14 +177,14 @@ def _try(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat, 
 
 def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> None:
     try:
-        with context.database.write() as connection:
-            held = [] if isinstance(error, LeaseLost) else still_held(connection, claims, lock=True)
-            ends = {claim.chunk_id: _end(context, connection, claim, error) for claim in held}
+        # Of what was lost nothing is to be written, and the database may be out of reach.
+        ends = {} if isinstance(error, LeaseLost) else _end_held(context, claims, error)
     except DatabaseUnreachable as unreachable:
         # The leases run out by themselves, and the sweep offers the chunks to another attempt.
         for claim in claims:
             log.warning("chunk left to its lease", action="chunk_left", **ids_of([claim]), reason=str(unreachable))
         return
+    held = [claim for claim in claims if claim.chunk_id in ends]
     for claim in claims:
         metrics.note_end(claim, ends.get(claim.chunk_id, "lost"))
         if claim.chunk_id not in ends:
@@ -192,6 +192,16 @@ def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception
     if isinstance(error, StopRequested) and held:
         # Others need not wait for a sweep to find them: whoever takes the first takes the rest along.
         ring(context.app, [Ring(held[0].chunk_id, held[0].kind, held[0].priority)])
+
+
+def _end_held(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> dict[int, str]:
+    """Note the error as the end of those that are still held; return how each ended, by its chunk.
+
+    Raises DatabaseUnreachable.
+    """
+    with context.database.write() as connection:
+        held = still_held(connection, claims, lock=True)
+        return {claim.chunk_id: _end(context, connection, claim, error) for claim in held}
 
 
 def _end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> str:

@@ -9,13 +9,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from db.claims import Claim
 from db.database import Database
-from worker import process, supervisor
+from worker import lease, process, supervisor
 from worker.engines.base import Batch
 from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.tensorflow import TensorFlowEngine
@@ -47,6 +48,24 @@ def pause_before_commit() -> None:
     Database.write = one_at_a_time  # type: ignore[method-assign]
     Heartbeat.commit = paused  # type: ignore[method-assign]
     Heartbeat._check_lease = lambda self: None  # type: ignore[method-assign]
+
+
+def trust_in_the_lease() -> None:
+    """Never look at its own clock, and never hear that a lease is lost: its commits come, however late they are."""
+    Heartbeat._check_lease = lambda self: None  # type: ignore[method-assign]
+
+
+def stop_in_a_transaction() -> None:
+    """Stop for good, as by SIGSTOP, in the middle of a lease's renewal: the chunk's row is locked by then."""
+    renew = lease.renew_leases
+
+    def stopped(connection: Connection, claims: Sequence[Claim], lease_s: float, share_done: float) -> list[Claim]:
+        held = renew(connection, claims, lease_s, share_done)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(0.2)  # The kernel stops this thread a little later.
+        return held
+
+    lease.renew_leases = stopped
 
 
 def die_of_one_word() -> None:
@@ -115,6 +134,8 @@ FITTING_TOKENS = 1_000
 POISON_ID = 218
 FAULTS = {
     "pause-before-commit": pause_before_commit,
+    "trust-in-the-lease": trust_in_the_lease,
+    "stop-in-a-transaction": stop_in_a_transaction,
     "mortal": mortal,
     "die-of-one-word": die_of_one_word,
     "small-memory": small_memory,

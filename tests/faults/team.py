@@ -144,6 +144,11 @@ class Team:
         """Rows of a table."""
         return int(self._first(select(func.count()).select_from(table)))
 
+    def predictions(self) -> list[tuple]:
+        """All that was ever said, every column of it, in order of review."""
+        with self.database.read() as connection:
+            return [tuple(row) for row in connection.execute(Prediction.__table__.select().order_by("review_id"))]
+
     def ring(self, chunk_id: int, times: int = 1) -> None:
         """Deliver the message of a chunk so many times."""
         app = make_app(f"redis+socket://{self.server.socket}")

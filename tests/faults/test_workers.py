@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from db.tables import Chunk, Prediction
+from db.tables import Chunk
 from tests.faults.conftest import Survived
 from tests.faults.team import ON_POSTGRESQL, ON_SQLITE, Team, stop
-from tests.system import wait_until
+from tests.system import is_stopped, wait_until
 
 
 def test_kill_9_in_mid_chunk(team: Team, survived: Survived) -> None:
@@ -29,16 +29,16 @@ def test_kill_9_in_mid_chunk(team: Team, survived: Survived) -> None:
 def test_a_zombie_wakes_after_its_lease(team: Team, survived: Survived) -> None:
     zombie = team.start("pause-before-commit", module="tests.faults.faulty_worker")
     team.enqueue(team.write_reviews(50))
-    wait_until(lambda: _is_stopped(zombie.pid))
+    wait_until(lambda: is_stopped(zombie.pid))
     heir = team.worker()
     job = team.wait_for_end()
     assert (job.state, job.scored) == ("done", 50)
     assert team.attempts() == [2]
-    before = _predictions(team)
+    before = team.predictions()
     zombie.send_signal(signal.SIGCONT)
     wait_until(lambda: "lease_lost" in zombie.said(), 20)
     assert "chunk_scored" not in zombie.said()
-    assert _predictions(team) == before
+    assert team.predictions() == before
     team.check_books()
     stop(heir)
     zombie.kill()
@@ -202,11 +202,6 @@ def test_kill_9_of_the_supervisor(team: Team, survived: Survived) -> None:
     survived("kill -9 of the supervisor alone", "its worker gave the lease back and ended; the next one went on")
 
 
-def _predictions(team: Team) -> list[tuple]:
-    with team.database.read() as connection:
-        return [tuple(row) for row in connection.execute(Prediction.__table__.select().order_by("review_id"))]
-
-
 def _chunks(team: Team) -> list[Any]:
     columns = (Chunk.id, Chunk.state, Chunk.attempt, Chunk.deaths, Chunk.lead_id, Chunk.scored)
     with team.database.read() as connection:
@@ -222,8 +217,3 @@ def _in_company(team: Team) -> set[int]:
 def _states(team: Team) -> set[str]:
     with team.database.read() as connection:
         return set(connection.scalars(Chunk.__table__.select().with_only_columns(Chunk.state)))
-
-
-def _is_stopped(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat") as status:
-        return status.read().rpartition(")")[2].split()[0] == "T"
