@@ -9,6 +9,7 @@ from broker.settings import BrokerSettings
 from cli.output import notes
 from cli.timekeeper import keep_time, stop_on_signals
 from db.schema import open_database
+from worker.endpoint import serve_metrics
 from worker.logs import log_to_stderr
 from worker.notifier import Notifier
 from worker.owners import this_owner
@@ -31,6 +32,7 @@ def command() -> None:
     stopping = stop_on_signals()
     log_to_stderr()
     notes.print("The beat goes on. Ctrl-C stops it.")
+    serve_metrics(worker, database)
     Notifier(database, this_owner(), worker.signing_secret).start(stopping)
     sweeper.start(stopping)
     # Who reads has the settings too; a URL put into its environment could hold a password that a file kept.

@@ -48,6 +48,7 @@ class LazyGroup(click.Group):
         """Import the command's file and return its `command`."""
         if cmd_name not in COMMANDS:
             return None
+        _log_to_stderr()
         return import_module(COMMANDS[cmd_name][0]).command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -64,7 +65,6 @@ def reviewmill() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code: 0 done, 1 the job failed or was cancelled, 2 the command was wrong."""
-    _log_to_stderr()
     try:
         code = reviewmill.main(args=arguments, standalone_mode=False)
     except click.ClickException as error:
@@ -109,7 +109,11 @@ def _is_ours(error: Exception) -> bool:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s: %(message)s")
+    """Have what rooms log go where no answer goes; a person is told of it where it is a warning."""
+    from worker.logs import log_to_stderr
+
+    log_to_stderr("warning")
+    logging.getLogger().setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

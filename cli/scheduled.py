@@ -117,7 +117,7 @@ def _renewed(database: Database, run: HeldRun, lease_s: float) -> Iterator[None]
             except LeaseLost:
                 return
             except DatabaseUnreachable as error:
-                log.warning("lease not renewed", action="run_renewal_failed", reason=str(error))
+                log.warning("run's lease not renewed", action="run_renewal_failed", reason=str(error))
             over.wait(lease_s / 3)
 
     threading.Thread(target=renew, name="renew", daemon=True).start()

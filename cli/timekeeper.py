@@ -100,7 +100,7 @@ class Timekeeper:
             with self.database.write() as connection:
                 fail_run(connection, run, reason)
         except LeaseLost:
-            log.info("run is gone", action="run_lost", name=run.schedule.name)
+            log.info("run lost", action="run_lost", name=run.schedule.name)
 
     def _stop(self) -> None:
         """Have the runs that are being read given back."""

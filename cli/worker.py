@@ -51,6 +51,6 @@ def command(devices: str | None, processes: int | None, queues: list[str]) -> in
     check_redis(settings.url)
     database = open_database()
     log_to_stderr()
-    if machine.has_driver and machine.trouble:
+    if machine.has_library and machine.trouble:
         log.warning("GPUs are missing", action="gpus_missing", reason=machine.trouble)
     return supervise(database, placements)

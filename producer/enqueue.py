@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery
 
+from broker import tracing
 from broker.doorbell import ring
 from db.database import Database
 from db.jobs import NewJob, create_job
@@ -201,11 +202,14 @@ class Doorway:
 
         The run of a schedule that it is made by ends with it or not at all. Raises LeaseLost.
         """
-        with self.database.write() as connection:
-            job_id, chunk_ids = create_job(connection, new)
-            if run is not None:
-                end_with_job(connection, run, job_id, new.params.get("skipped", 0))
-        self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
+        with tracing.enqueuing(kind=new.kind, priority=new.priority, model=new.params.get("model")):
+            traced = replace(new, params={**new.params, **tracing.carried()})
+            with self.database.write() as connection:
+                job_id, chunk_ids = create_job(connection, traced)
+                if run is not None:
+                    end_with_job(connection, run, job_id, new.params.get("skipped", 0))
+            tracing.note(job=job_id, chunks=len(chunk_ids))
+            self._ring([Ring(chunk_id, new.kind, new.priority) for chunk_id in chunk_ids])
         return job_id
 
     def _scoring(self, intake: Intake, params: Mapping[str, Any], model: RegisteredModel, asked: str | None) -> NewJob:

@@ -45,7 +45,7 @@ tf.config.threading.set_inter_op_parallelism_threads(_THREADS)
 
 if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("GPU-") and not tf.config.list_physical_devices("GPU"):
     structlog.get_logger().warning(
-        "TensorFlow cannot use the GPU, and computes on the CPU; its libraries come with: pip install 'reviewmill[gpu]'",
+        "TensorFlow cannot use the GPU, and computes on the CPU; CUDA comes with: pip install 'reviewmill[gpu]'",
         action="gpu_unusable",
     )
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 import structlog
 from sqlalchemy import Connection
 
+from broker import tracing
 from broker.doorbell import ring
+from broker.tracing import TRACEPARENT
 from db.claims import Claim, cancel_left_over, fail_chunk, give_back, postpone, retry_later, still_held
 from db.errors import DatabaseUnreachable, LeaseLost
 from db.rings import Ring
 from db.together import claim_together
 from db.turns import Turn, small_waiting, whose_turn
+from worker import metrics
 from worker.context import WorkerContext
 from worker.errors import (
     ModelChanged,
@@ -24,6 +27,7 @@ from worker.errors import (
     reason_of,
 )
 from worker.lease import Heartbeat
+from worker.logs import about, ids_of
 from worker.suspects import end_suspect
 
 Work = Callable[[WorkerContext, Sequence[Claim], Heartbeat], None]
@@ -94,9 +98,10 @@ def _serve(context: WorkerContext, rung_id: int, work: Work, *, suspects: bool) 
 
 
 def _hold(context: WorkerContext, claims: Sequence[Claim], claimed_at: float, work: Work) -> None:
-    heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
-    with context.holding(claims), heartbeat:
-        _try(context, claims, heartbeat, work)
+    with about(claims):
+        heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
+        with context.holding(claims), heartbeat:
+            _try(context, claims, heartbeat, work)
 
 
 def _claim(context: WorkerContext, rung_id: int, suspects: bool) -> list[Claim] | None:
@@ -137,7 +142,7 @@ def _claim_small(context: WorkerContext, beside: Claim, room: int) -> list[Claim
 
 def _log_claims(claims: Sequence[Claim]) -> None:
     for claim in claims:
-        log.info("chunk claimed", action="chunk_claimed", **_about(claim))
+        log.info("chunk claimed", action="chunk_claimed", **ids_of([claim]))
 
 
 def _take(context: WorkerContext, connection: Connection, turn: Turn | None, rung_id: int) -> list[Claim]:
@@ -152,52 +157,57 @@ def _try(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat, 
     try:
         # A suspect is always claimed alone.
         if not end_suspect(context, claims[0], heartbeat):
-            work(context, claims, heartbeat)
+            with tracing.working([claim.params.get(TRACEPARENT) for claim in claims], **ids_of(claims)):
+                work(context, claims, heartbeat)
     except Exception as error:
         if len(claims) == 1 or _is_nobodys(error):
             _end_early(context, claims, error)
             return
-        log.warning("chunks are worked on one by one", action="chunks_parted", chunks=len(claims), exc_info=error)
+        log.warning("chunks are worked on one by one", action="chunks_parted", exc_info=error)
         for claim in claims:
             # Only an error that it makes alone is a chunk's own.
-            _try(context, [claim], heartbeat, work)
+            with about([claim]):
+                _try(context, [claim], heartbeat, work)
 
 
 def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> None:
     try:
         with context.database.write() as connection:
             held = [] if isinstance(error, LeaseLost) else still_held(connection, claims, lock=True)
-            for claim in held:
-                _note_end(context, connection, claim, error)
+            ends = {claim.chunk_id: _end(context, connection, claim, error) for claim in held}
     except DatabaseUnreachable as unreachable:
         # The leases run out by themselves, and the sweep offers the chunks to another attempt.
         for claim in claims:
-            log.warning("chunk left to its lease", action="chunk_left", **_about(claim), reason=str(unreachable))
+            log.warning("chunk left to its lease", action="chunk_left", **ids_of([claim]), reason=str(unreachable))
         return
-    ended = {claim.chunk_id for claim in held}
     for claim in claims:
-        if claim.chunk_id not in ended:
-            log.warning("lease lost", action="lease_lost", **_about(claim))
+        metrics.note_end(claim, ends.get(claim.chunk_id, "lost"))
+        if claim.chunk_id not in ends:
+            log.warning("lease lost", action="lease_lost", **ids_of([claim]))
     if isinstance(error, StopRequested) and held:
         # Others need not wait for a sweep to find them: whoever takes the first takes the rest along.
         ring(context.app, [Ring(held[0].chunk_id, held[0].kind, held[0].priority)])
 
 
-def _note_end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> None:
+def _end(context: WorkerContext, connection: Connection, claim: Claim, error: Exception) -> str:
+    """End an attempt that did not succeed, and return how, as one of OUTCOMES."""
     reason = reason_of(error)
-    about = {**_about(claim), "reason": reason}
+    facts = {**ids_of([claim]), "reason": reason}
     if isinstance(error, StopRequested):
         give_back(connection, claim)
-        log.info("chunk given back", action="chunk_given_back", **_about(claim))
-    elif _is_the_machines(error):
+        log.info("chunk given back", action="chunk_given_back", **ids_of([claim]))
+        return "given_back"
+    if _is_the_machines(error):
         postpone(connection, claim, reason, _pause_s(claim.attempt))
-        log.warning("chunk put off", action="chunk_put_off", **about)
-    elif isinstance(error, _HOPELESS) or claim.errors + 1 >= context.settings.max_attempts:
+        log.warning("chunk put off", action="chunk_put_off", **facts)
+        return "put_off"
+    if isinstance(error, _HOPELESS) or claim.errors + 1 >= context.settings.max_attempts:
         fail_chunk(connection, claim, reason)
-        log.error("chunk failed", action="chunk_failed", **about, exc_info=error)
-    else:
-        retry_later(connection, claim, reason, _pause_s(claim.errors + 1))
-        log.warning("chunk will be retried", action="chunk_retry", **about, exc_info=error)
+        log.error("chunk failed", action="chunk_failed", **facts, exc_info=error)
+        return "failed"
+    retry_later(connection, claim, reason, _pause_s(claim.errors + 1))
+    log.warning("chunk will be retried", action="chunk_retry", **facts, exc_info=error)
+    return "retried"
 
 
 def _is_nobodys(error: Exception) -> bool:
@@ -212,7 +222,3 @@ def _is_the_machines(error: Exception) -> bool:
 
 def _pause_s(attempt: int) -> float:
     return min(_FIRST_RETRY_S * 2.0 ** min(attempt - 1, 30), _LONGEST_RETRY_S)
-
-
-def _about(claim: Claim) -> dict[str, int]:
-    return {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}

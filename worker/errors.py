@@ -66,3 +66,7 @@ class StopRequested(WorkerError):
 
 class TrainingStateError(WorkerError):
     """A saved state of a training does not fit the one that is to go on from it."""
+
+
+class NoPortLeft(WorkerError):
+    """There are too few ports after REVIEWMILL_METRICS_PORT for the processes of this machine."""

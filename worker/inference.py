@@ -12,6 +12,7 @@ import numpy as np
 import structlog
 
 from db.claims import Effort
+from worker import metrics
 from worker.checkpoints.tokenizer import Encoded
 from worker.errors import reason_of
 from worker.memory import is_out_of_memory
@@ -85,7 +86,10 @@ def infer(
         indices, batch = taken
         before_batch(len(inferred.logits) + len(inferred.reasons))
         try:
-            with inferred.costs.timing(indices, batch.token_ids.shape[1]):
+            with (
+                inferred.costs.timing(indices, batch.token_ids.shape[1]),
+                metrics.inferring(loaded.serving, int(batch.padding_mask.sum()), batch.token_ids.size),
+            ):
                 logits = loaded.engine.logits(batch)
         except Exception as error:
             _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred, reviews)

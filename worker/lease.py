@@ -1,5 +1,6 @@
 """Keeping claims alive: a heartbeat thread renews their leases, and says when they are lost."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ class Heartbeat:
         claimed_at: float,
     ) -> None:
         self.done = 0  # reviews inferred so far, for the live bar
+        self.claimed_at = claimed_at
         self._database = database
         self._held = list(claims)
         self._rows = max(1, sum(len(claim.review_ids) for claim in claims))
@@ -54,7 +56,11 @@ class Heartbeat:
         self._renewed_at = claimed_at
         self._ended = threading.Event()
         self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"lease-{claims[0].chunk_id}", daemon=True)
+        # What it logs is about the same chunks.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=context.run, args=(self._beat,), name=f"lease-{claims[0].chunk_id}", daemon=True
+        )
 
     def __enter__(self) -> "Heartbeat":
         self._thread.start()

@@ -1,6 +1,7 @@
 """The models a worker holds in memory, the ones used last."""
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import structlog
 
 from db.database import Database
 from db.registry import RegisteredModel, get_model, has_registered_files
+from worker import metrics
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.devices.device import alike_name
@@ -36,6 +38,14 @@ class LoadedModel:
     budget: TokenBudget
     precision: str
     cutter: BatchCutter
+    device: str
+
+    @property
+    def serving(self) -> metrics.Serving:
+        """What its metrics are told apart by: model, engine, precision and device."""
+        # Every engine's class is called after its library.
+        engine = type(self.engine).__name__.removesuffix("Engine").lower()
+        return self.record.reference, engine, self.precision, self.device
 
 
 class LoadedModels:
@@ -64,7 +74,8 @@ class LoadedModels:
                 self._loaded[key] = self._load(*key)
             self._loaded.move_to_end(key)
             while len(self._loaded) > self._settings.models_in_memory:
-                self._loaded.popitem(last=False)
+                _, forgotten = self._loaded.popitem(last=False)
+                metrics.note_forgotten(forgotten.serving)
             return self._loaded[key]
 
     @property
@@ -103,10 +114,13 @@ class LoadedModels:
         name = choose_engine(self._settings.engine, self.device)
         about = {"model": record.reference, "engine": name, "precision": precision}
         log.info("loading model", action="model_loading", **about)
+        began = time.monotonic()
         budget = TokenBudget(self._database, model_id, self._alike, self._settings)
         tokenizer, engine = load_engine(name, record, self._settings.engines_dir, precision)
+        loaded = LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs), self.device)
+        metrics.note_loaded(loaded.serving, time.monotonic() - began)
         log.info("model loaded", action="model_loaded", **about)
-        return LoadedModel(record, tokenizer, engine, budget, precision, BatchCutter(engine.costs))
+        return loaded
 
     def _check_unchanged(self, record: RegisteredModel) -> None:
         # A version answers for good as it did when it was registered: what others made of its files is another one.

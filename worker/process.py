@@ -3,16 +3,20 @@
 import argparse
 import os
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import structlog
 from celery import Celery
+from celery.apps import worker as celery_worker
 from celery.signals import setup_logging, worker_shutting_down
 
 from broker.app import QUEUES, make_app
 from broker.settings import BrokerSettings
 from db.schema import open_database
+from worker import metrics
 from worker.context import WorkerContext
 from worker.devices.device import device_name
+from worker.endpoint import serve_metrics
 from worker.logs import log_to_stderr
 from worker.models import LoadedModels
 from worker.notifier import Notifier
@@ -50,6 +54,8 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     """Work on the chunks of those queues until told to stop; ends the process."""
     # Celery would set up logging of its own over ours.
     setup_logging.connect(_no_logging, weak=False)
+    # Past all loggers it tells of its shutdown, which we do.
+    celery_worker.safe_say = _no_words
     signs = SignsOfLife(context, queues)
     stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
@@ -58,6 +64,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
     secret = context.settings.signing_secret
     Notifier(context.database, context.owner, secret).start(context.stopping)
+    _show_metrics(context, queues)
     signs.start()
     log.info("worker ready", action="worker_ready", owner=context.owner, queues=queues)
     worker = context.app.Worker(
@@ -75,7 +82,17 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     raise SystemExit(worker.exitcode)
 
 
+def _show_metrics(context: WorkerContext, queues: Sequence[str]) -> None:
+    metrics.WORKER.info({"device": context.models.device, "queues": ",".join(queues), "version": version("reviewmill")})
+    metrics.CHUNKS_HELD.set_function(lambda: len(context.held))
+    serve_metrics(context.settings, context.database)
+
+
 def _no_logging(**_: object) -> None:
+    return
+
+
+def _no_words(*_: object) -> None:
     return
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection
 
+from broker import tracing
 from db.claims import ChunkEnd, Claim, Effort, finish_chunks, still_held
 from db.errors import LeaseLost
 from db.job_counts import Told, add_counts
 from db.jobs import job_status, settle_jobs
 from db.predictions import Scored, Verdict, known_verdicts, store_predictions, store_score_failures
 from db.reviews import StoredReview, load_reviews
+from worker import metrics
 from worker.budget_search import measure_budget
 from worker.checkpoints.tokenizer import Encoded
 from worker.chunk_plan import Answers, Books, Outcome, Plan
@@ -21,6 +23,7 @@ from worker.context import WorkerContext
 from worker.inference import Costs, infer
 from worker.interludes import Interludes
 from worker.lease import Heartbeat
+from worker.logs import ids_of
 from worker.models import LoadedModel
 from worker.precision.choose import AUTO, asked_precision, reusable_precisions
 from worker.probabilities import probabilities
@@ -46,6 +49,23 @@ class _Bill:
         return self.costs.of([at for text in texts for at in self.places.get(text, ())], self.device)
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far inferring is, for the live bar and for the pace of this process."""
+
+    context: WorkerContext
+    heartbeat: Heartbeat
+    reviews: int
+    sequences: int
+    noted: int = 0
+
+    def note(self, done: int) -> None:
+        """So many sequences are behind us."""
+        self.heartbeat.done = done * self.reviews // self.sequences if self.sequences else 0
+        self.context.reviews.note(self.heartbeat.done - self.noted)
+        self.noted = self.heartbeat.done
+
+
 def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat) -> None:
     """Score chunks of one model and end each, all in one transaction.
 
@@ -53,19 +73,23 @@ def score_chunks(context: WorkerContext, claims: Sequence[Claim], heartbeat: Hea
     """
     model_id = claims[0].model_id
     assert model_id is not None
-    plan, answers = _plan(context, model_id, claims)
+    with tracing.step("read"):
+        plan, answers = _plan(context, model_id, claims)
     bill = None
     if texts := plan.to_infer:
-        bill = _infer(context, _model(context, model_id, claims), claims, texts, heartbeat, answers)
+        with tracing.step("model"):
+            loaded = _model(context, model_id, claims)
+        bill = _infer(context, loaded, claims, texts, heartbeat, answers)
     ends: Ends = {}
 
     def write(connection: Connection) -> None:
         ends.clear()
         ends.update(_write(connection, model_id, claims, Books(plan, answers), bill))
 
-    heartbeat.commit(write)
+    with tracing.step("write"):
+        heartbeat.commit(write)
     for claim in claims:
-        _log_end(claim, ends)
+        _note_end(claim, ends, heartbeat.claimed_at)
 
 
 def _model(context: WorkerContext, model_id: int, claims: Sequence[Claim]) -> LoadedModel:
@@ -124,18 +148,20 @@ def _chunk_end(outcome: Outcome, effort: Effort) -> ChunkEnd:
     return ChunkEnd(outcome.scored, outcome.reused, len(outcome.failures), effort)
 
 
-def _log_end(claim: Claim, ends: Ends) -> None:
-    about = {"job": claim.job_id, "chunk": claim.chunk_id, "attempt": claim.attempt}
+def _note_end(claim: Claim, ends: Ends, claimed_at: float) -> None:
+    ids = ids_of([claim])
     if claim.chunk_id not in ends:
-        log.warning("lease lost", action="lease_lost", **about)
+        metrics.note_end(claim, "lost")
+        log.warning("lease lost", action="lease_lost", **ids)
         return
     outcome, effort = ends[claim.chunk_id]
+    counts = {"scored": outcome.scored, "failed": len(outcome.failures)}
+    metrics.note_done(claim, claimed_at, **counts, reused=outcome.reused)
     log.info(
         "chunk scored",
         action="chunk_scored",
-        **about,
-        scored=outcome.scored,
-        failed=len(outcome.failures),
+        **ids,
+        **counts,
         device_s=round(effort.device_s, 3),
         tokens=effort.tokens,
         batch_tokens=effort.batch_tokens,
@@ -150,36 +176,34 @@ def _infer(
     heartbeat: Heartbeat,
     answers: Answers,
 ) -> _Bill:
-    readings, unread = _read(loaded, reviews, asked_reading(claims[0].params))
+    with tracing.step("tokenize", texts=len(reviews)):
+        readings, unread = _read(loaded, reviews, asked_reading(claims[0].params))
     answers.reasons |= unread
     hashes = [review.text_hash for review in reviews if review.text_hash not in unread]
     sequences = Sequences(readings)
 
     interludes = Interludes(context, claims, score_chunks)
-
-    noted = 0
-
-    def note(done: int) -> None:
-        nonlocal noted
-        heartbeat.done = done * len(readings) // len(sequences.encoded)
-        context.reviews.note(heartbeat.done - noted)
-        noted = heartbeat.done
+    progress = _Progress(context, heartbeat, len(readings), len(sequences.encoded))
 
     def before_batch(done: int) -> None:
-        note(done)
+        progress.note(done)
         heartbeat.check()
         interludes.play()
 
     _find_budget(context, loaded, claims, sequences.encoded, heartbeat)
     waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
     # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
-    with context.device:
+    with context.device, tracing.step("infer", **_served(loaded), sequences=len(sequences.encoded)):
         inferred = infer(loaded, waiting, before_batch, sequences.review_of)
-    if sequences.encoded:
-        note(len(sequences.encoded))
+    progress.note(len(sequences.encoded))
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
     return _Bill(context.models.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
+
+
+def _served(loaded: LoadedModel) -> dict[str, str]:
+    """What a trace tells of the model."""
+    return dict(zip(("model", "engine", "precision", "device"), loaded.serving, strict=True))
 
 
 def _find_budget(

@@ -4,16 +4,31 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.secret_files import SecretFile, either
 
+LAST_PORT = 65_535
+#: A port that is set to nothing is none.
+Port = Annotated[int, BeforeValidator(lambda value: value or 0), Field(ge=0, le=LAST_PORT)]
 
-class WorkerSettings(BaseSettings):
-    """How a worker works."""
+
+class LogSettings(BaseSettings):
+    """How a process logs."""
 
     model_config = SettingsConfigDict(env_prefix="REVIEWMILL_")
+
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How logs are written: for people, or one JSON object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged: this and all that is worse. Of libraries only warnings are."
+    )
+
+
+class WorkerSettings(LogSettings):
+    """How a worker works."""
 
     home: Path = Field(
         default_factory=lambda: Path(user_data_dir("reviewmill")),
@@ -109,6 +124,16 @@ class WorkerSettings(BaseSettings):
     def signing_secret(self) -> str:
         """What signs notifications, or nothing. Raises DatabaseError where two settings tell of it."""
         return either("REVIEWMILL_NOTIFY_SECRET", self.notify_secret.get_secret_value(), self.notify_secret_file)
+
+    metrics_port: Port = Field(
+        default=0,
+        description="Port of /metrics, for Prometheus, of the first worker process of a machine; each further one has "
+        "the next. 0: none.",
+    )
+    metrics_address: str = Field(
+        default="127.0.0.1",
+        description="Address that /metrics listens on; 0.0.0.0 lets other machines ask, whoever they are.",
+    )
 
     @property
     def first_token_budget(self) -> int:

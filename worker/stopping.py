@@ -9,6 +9,7 @@ import structlog
 from db.claims import give_back, still_held
 from db.errors import DatabaseError
 from worker.context import WorkerContext
+from worker.logs import ids_of
 from worker.signs_of_life import SignsOfLife
 
 #: Scoring must be over within ten seconds of SIGTERM. A thread that loads a model or waits for a dead
@@ -67,7 +68,7 @@ class Stopper:
                 for claim in held:
                     give_back(connection, claim)
         except DatabaseError as error:
-            log.warning("chunks left to their leases", action="chunk_left", chunks=len(claims), reason=str(error))
+            log.warning("chunks left to their leases", action="chunks_left", **ids_of(claims), reason=str(error))
             return
         for claim in held:
-            log.info("chunk given back", action="chunk_given_back", job=claim.job_id, chunk=claim.chunk_id)
+            log.info("chunk given back", action="chunk_given_back", **ids_of([claim]))

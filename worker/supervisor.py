@@ -20,7 +20,9 @@ from db.workers import remove_worker
 from worker.devices.choose import Placement
 from worker.devices.device import Device
 from worker.devices.exclusive import hold_device
+from worker.errors import NoPortLeft
 from worker.owners import owner_of
+from worker.settings import LAST_PORT, WorkerSettings
 
 #: A process that dies at once is not started again at once; one that lived this long starts afresh.
 _FIRST_PAUSE_S = 0.5
@@ -44,6 +46,7 @@ class _Slot:
     placement: Placement
     held: Sequence[socket.socket]
     environment: Mapping[str, str]
+    metrics_port: int = 0
     process: Popen[bytes] | None = None
     started_at: float = 0.0
     pause_s: float = field(default=_FIRST_PAUSE_S)
@@ -67,7 +70,8 @@ def supervise(database: Database, placements: Sequence[Placement]) -> int:
     def note(number: int, _frame: FrameType | None) -> None:
         signals.append(number)
 
-    slots = [_slot(placement) for placement in placements]
+    ports = metrics_ports(len(placements))
+    slots = [_slot(*each) for each in zip(placements, ports, strict=True)]
     signal.signal(signal.SIGTERM, note)
     signal.signal(signal.SIGINT, note)
     while not signals:
@@ -78,13 +82,13 @@ def supervise(database: Database, placements: Sequence[Placement]) -> int:
     return 0
 
 
-def _slot(placement: Placement) -> _Slot:
+def _slot(placement: Placement, metrics_port: int) -> _Slot:
     device = placement.device
 
     def say() -> None:
         log.warning("another worker has the device", action="device_awaited", device=device.name)
 
-    return _Slot(placement, hold_device(device, say), device_environment(device))
+    return _Slot(placement, hold_device(device, say), device_environment(device), metrics_port)
 
 
 def _stop(processes: Sequence[Popen[bytes]], signals: Sequence[int]) -> None:
@@ -109,6 +113,14 @@ def device_environment(device: Device) -> dict[str, str]:
     environment |= {"CUDA_VISIBLE_DEVICES": device.uuid or "-1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     # Engines count the cores that they may use; these libraries are told, whatever a person has set for them.
     return environment | ({name: str(len(device.cores)) for name in _THREADS} if device.cores else {})
+
+
+def metrics_ports(processes: int) -> list[int]:
+    """The port of each process for its metrics, the same again after a restart; 0 where none is wanted."""
+    first = WorkerSettings().metrics_port
+    if first + processes - 1 > LAST_PORT:
+        raise NoPortLeft(f"REVIEWMILL_METRICS_PORT={first} leaves too few ports for {processes} processes")
+    return [first + number if first else 0 for number in range(processes)]
 
 
 def _keep_alive(slot: _Slot, database: Database) -> None:
@@ -141,7 +153,7 @@ def _start(slot: _Slot) -> None:
     slot.process = start_child(
         [*PROCESS, "--device", device.name, "--queues", queues],
         None,
-        slot.environment,
+        {**slot.environment, "REVIEWMILL_METRICS_PORT": str(slot.metrics_port)},
         own_group=True,
         cores=device.cores,
         # Held by both: should this process be killed, the device is free when the child has ended too.
@@ -149,4 +161,5 @@ def _start(slot: _Slot) -> None:
     )
     slot.started_at = time.monotonic()
     about = {"device": device.name, "cores": list(device.cores), "queues": queues, "pid": slot.process.pid}
-    log.info("worker started", action="worker_started", **about)
+    told = {"metrics_port": slot.metrics_port} if slot.metrics_port else {}
+    log.info("worker started", action="worker_started", **about, **told)

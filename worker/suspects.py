@@ -6,6 +6,7 @@ from broker.doorbell import ring
 from db.claims import Claim, fail_chunk
 from db.rings import Ring
 from db.suspects import quarantine, split_chunk
+from worker import metrics
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
 
@@ -23,9 +24,11 @@ def end_suspect(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> b
     if claim.kind == "finetune":
         reason = f"the worker died {claim.deaths} times while training; it may need more memory than there is"
         heartbeat.commit(lambda connection: fail_chunk(connection, claim, reason))
+        metrics.note_end(claim, "failed")
     elif len(claim.review_ids) == 1:
         reason = f"the worker died {claim.deaths} times while scoring this review alone"
         heartbeat.commit(lambda connection: quarantine(connection, claim, reason))
+        metrics.note_end(claim, "quarantined")
     else:
         _split(context, claim, heartbeat)
     return True
@@ -34,4 +37,5 @@ def end_suspect(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> b
 def _split(context: WorkerContext, claim: Claim, heartbeat: Heartbeat) -> None:
     rings: list[Ring] = []
     heartbeat.commit(lambda connection: rings.extend(split_chunk(connection, claim, deaths_left=1)))
+    metrics.note_end(claim, "split")
     ring(context.app, rings)

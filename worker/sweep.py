@@ -10,6 +10,7 @@ from celery import Celery
 from broker.doorbell import is_dry, ring
 from db.database import Database
 from db.rings import note_rings, unrung_chunks
+from worker import metrics
 
 #: Chunks rung in one sweep of one queue, so that a queue that was wiped is filled again bit by bit.
 _MOST_RINGS = 500
@@ -55,6 +56,7 @@ class Sweeper:
     def _sweep_safely(self, kind: str) -> None:
         try:
             if rung := self.sweep(kind):
+                metrics.CHUNKS_RUNG_AGAIN.labels(kind).inc(rung)
                 log.info("chunks rung again", action="swept", kind=kind, rung=rung)
         except Exception as error:
             # Whatever it is, the next sweep must come: without it a lost message is lost for good.

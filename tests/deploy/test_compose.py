@@ -217,7 +217,10 @@ def test_secrets_are_in_no_commit_and_in_no_image() -> None:
 
 
 def test_prometheus_asks_workers_and_the_beat_on_their_port(services: Services) -> None:
-    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    asked = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    (job,) = asked["scrape_configs"]
+    mounted = {Path(one["target"]).name for one in services["prometheus"]["configs"]}
+    assert set(asked["rule_files"]) | {"prometheus.yml"} == mounted
     (found,) = job["dns_sd_configs"]
     assert set(found["names"]) == WORKERS | {"beat"}
     for name in found["names"]:

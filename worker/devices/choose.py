@@ -30,18 +30,18 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is here. `trouble` says why there are no GPUs, or fewer; `has_driver` whether any could be expected."""
+    """What is here. `trouble` says why there are no GPUs, or fewer; `has_library` whether some could be expected."""
 
     gpus: list[Device]
     cpus: list[Device]
     trouble: str = ""
-    has_driver: bool = False
+    has_library: bool = False
 
     @classmethod
     def here(cls, processes: int = 1) -> "Machine":
         """This one, its cores dealt out to so many processes. Raises TooManyProcesses."""
         found = find_gpus()
-        return cls(found.gpus, _cpus(processes), found.trouble, found.has_driver)
+        return cls(found.gpus, _cpus(processes), found.trouble, found.has_library)
 
     def place(self, wanted: str, queues: Sequence[str] = tuple(QUEUES.values())) -> list[Placement]:
         """The processes for what `--devices` says: devices by commas, each perhaps with queues of its own.

@@ -8,11 +8,14 @@ from worker.devices.device import Device
 
 
 class FoundGpus(NamedTuple):
-    """The GPUs, in NVML's order, which is the PCI bus's. `trouble` says why one is missing, or all of them."""
+    """The GPUs, in NVML's order, which is the PCI bus's. `trouble` says why one is missing, or all of them.
+
+    `has_library` is false where there is no NVML, which comes with the driver.
+    """
 
     gpus: list[Device]
     trouble: str = ""
-    has_driver: bool = True
+    has_library: bool = True
 
 
 def find_gpus() -> FoundGpus:
@@ -23,8 +26,8 @@ def find_gpus() -> FoundGpus:
         with _nvml(pynvml):
             return _ask(pynvml)
     except pynvml.NVMLError as error:
-        has_driver = not isinstance(error, pynvml.NVMLError_LibraryNotFound)
-        return FoundGpus([], f"NVML says: {error}", has_driver)
+        has_library = not isinstance(error, pynvml.NVMLError_LibraryNotFound)
+        return FoundGpus([], f"NVML says: {error}", has_library)
 
 
 def _ask(pynvml: Any) -> FoundGpus:

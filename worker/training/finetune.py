@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from broker import tracing
 from db.checkpoint import CheckpointFacts, read_checkpoint_facts
 from db.claims import Claim, finish_chunk
 from db.errors import DatabaseUnreachable
@@ -16,6 +17,7 @@ from db.jobs import settle_job
 from db.provenance import data_of_job
 from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
+from worker import metrics as counted
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu, multiplying_in
 from worker.checkpoints.durable import put_in_place
@@ -27,7 +29,7 @@ from worker.context import WorkerContext
 from worker.errors import TrainingError
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
-from worker.training.callbacks import CurveWriter, StateKeeper, Validator, Write
+from worker.training.callbacks import CurveWriter, StateKeeper, StepMeter, Validator, Write
 from worker.training.distillation import taught_targets
 from worker.training.early_stopping import BestEpoch
 from worker.training.files import states_folder, tidy, version_folder
@@ -71,7 +73,7 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
     # Reading the facts digests the weights, so it is done once for the base and once for the result.
     base_facts = read_checkpoint_facts(base)
     teacher = _teacher_answers(context, claim, heartbeat, base_facts)
-    with saying_what_to_lower(claim.params):
+    with saying_what_to_lower(claim.params), tracing.step("train", steps=claim.params["steps"]):
         model, metrics = _train(context, claim, heartbeat, base, base_facts, teacher)
     heartbeat.check()
     directory = _save(context, claim, model, base, base_facts.max_tokens)
@@ -80,16 +82,19 @@ def _make_version(context: WorkerContext, claim: Claim, heartbeat: Heartbeat, ba
         if claim.params.get("calibrate"):
             metrics["temperature"] = _calibrate(model, held_out.answers("validation"))
             _save(context, claim, model, base, base_facts.max_tokens)
-        metrics |= held_out.metrics(metrics.get("temperature"))
+        with tracing.step("evaluate"):
+            metrics |= held_out.metrics(metrics.get("temperature"))
         facts = read_checkpoint_facts(directory)
         provenance = _provenance(context, claim, base_facts, time.monotonic() - started)
-        record = _publish(context, claim, directory, facts, metrics, provenance)
+        with tracing.step("write"):
+            record = _publish(context, claim, directory, facts, metrics, provenance)
     except DatabaseUnreachable:
         # The version may be registered: the connection can end after the commit. Tidying will tell.
         raise
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
+    counted.note_done(claim, heartbeat.claimed_at)
     scores = {name: value for name, value in metrics.items() if name != "evaluation"}
     about = {"model": record.reference, "seconds": provenance["seconds"], **scores}
     log.info("model trained", action="model_trained", job=claim.job_id, **about)
@@ -128,9 +133,10 @@ def _train(
     validator = Validator(validation.measure, write, progress, best)
     keeper = StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s)
     began = time.monotonic()
-    with multiplying_in(precision):
+    with multiplying_in(precision), counted.training(params["name"]):
         if not validator.catch_up():
-            callbacks = [CurveWriter(write, progress), keeper, validator]
+            meter = StepMeter(params["name"], context.models.device, progress)
+            callbacks = [meter, CurveWriter(write, progress), keeper, validator]
             fit_classifier(model, data, params, tokenizer.pad_token_id, callbacks, first)
     seconds = round(time.monotonic() - began, 2)
     metrics = {"train_examples": len(data.encoded), "training_precision": precision, "training_seconds": seconds}
