@@ -54,8 +54,8 @@ def finetune(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbe
     A training is always claimed alone. One that was asked to calibrate does so between saving and evaluating.
 
     Raises LeaseLost where the claim is no longer ours, StopRequested, TrainingError, ModelNotAllowed, ModelMissing
-    and ModelChanged where the base's or the teacher's files are not to be had, StoreUnreachable, and OSError where the disk refuses the
-    model.
+    and ModelChanged where the base's or the teacher's files are not to be had, StoreUnreachable, and OSError where the
+    disk refuses the model.
     """
     (claim,) = claims
     params, settings = claim.params, context.settings
