@@ -18,7 +18,8 @@ import pytest
 from broker.redis_server import RedisServer
 from tests.gpus import FIRST, SECOND, with_gpus
 from tests.samples import CHECKPOINTS
-from tests.system import Start, Started, processes_of, wait_until
+from tests.system import Start, Started, processes_of
+from tests.system import wait_until as look_until
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
@@ -50,6 +51,11 @@ def reviews(tmp_path: Path) -> Path:
     path = tmp_path / "reviews.csv"
     path.write_text("body\n" + "".join(f"wonderful or terrible number {number}\n" for number in range(4_000)))
     return path
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Look until it is so, patiently: the commands that look take seconds where others are at work."""
+    look_until(true, 240)
 
 
 def listed(run: Run) -> list[dict[str, Any]]:
@@ -166,7 +172,7 @@ def test_a_process_that_was_suspended_ends_with_its_supervisor(
     # The kernel then hangs up on it and lets it go on; a worker of Celery would start itself anew.
     worker.kill()
     worker.wait()
-    wait_until(lambda: not processes_of(home), 60)
+    wait_until(lambda: not processes_of(home))
     assert listed(run) == []
 
 
@@ -230,7 +236,7 @@ def test_the_stack_of_one_machine_works_on_shares_too(
     done = json.loads(run("score", reviews, "--text", "body", "--model", BERT, "--json").stdout)
     assert (done["state"], done["scored"]) == ("done", 4_000)
     stack.send_signal(signal.SIGINT)
-    stack.wait(60)
+    stack.wait(120)
     wait_until(lambda: not processes_of(home))
     assert listed(run) == []
 
