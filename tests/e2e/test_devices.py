@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -16,7 +18,8 @@ import pytest
 from broker.redis_server import RedisServer
 from tests.gpus import FIRST, SECOND, with_gpus
 from tests.samples import CHECKPOINTS
-from tests.system import Start, Started, processes_of, wait_until
+from tests.system import Start, Started, processes_of
+from tests.system import wait_until as look_until
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
@@ -48,6 +51,11 @@ def reviews(tmp_path: Path) -> Path:
     path = tmp_path / "reviews.csv"
     path.write_text("body\n" + "".join(f"wonderful or terrible number {number}\n" for number in range(4_000)))
     return path
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Look until it is so, patiently: the commands that look take seconds where others are at work."""
+    look_until(true, 240)
 
 
 def listed(run: Run) -> list[dict[str, Any]]:
@@ -164,13 +172,13 @@ def test_a_process_that_was_suspended_ends_with_its_supervisor(
     # The kernel then hangs up on it and lets it go on; a worker of Celery would start itself anew.
     worker.kill()
     worker.wait()
-    wait_until(lambda: not processes_of(home), 60)
+    wait_until(lambda: not processes_of(home))
     assert listed(run) == []
 
 
 @ON_SQLITE
 def test_queues_are_split_over_devices(
-    run: Run, start: Start, reviews: Path, gpus: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    run: Run, start: Start, reviews: Path, gpus: tuple[str, str], tmp_path: Path
 ) -> None:
     run("score", reviews, "--text", "body", "--model", BERT, "--no-wait")
     worker = start("worker", "--devices", "0:train,1:score")
@@ -179,10 +187,12 @@ def test_queues_are_split_over_devices(
     found = by_device(run, 2)
     assert found[f"gpu0@{HOST}"]["queues"] == ["train"]
     assert found[f"gpu1@{HOST}"]["queues"] == ["score"]
-    wait_until(lambda: by_device(run, 2)[f"gpu1@{HOST}"]["reviews_per_s"] > 0)
+    wait_until(lambda: by_device(run, 2)[f"gpu1@{HOST}"]["models"])
     idle, busy = (by_device(run, 2)[f"gpu{number}@{HOST}"] for number in (0, 1))
-    assert (idle["reviews_per_s"], idle["models"], idle["engine"]) == (0, [], "null")
+    assert (idle["models"], idle["engine"]) == ([], "null")
     assert [one["model"] for one in busy["models"]] == ["bert@1"]
+    with closing(sqlite3.connect(tmp_path / "reviewmill.db")) as database:
+        assert database.execute("SELECT DISTINCT device FROM chunks").fetchall() == [(f"gpu1@{HOST}",)]
     stop(worker)
 
 
@@ -226,7 +236,7 @@ def test_the_stack_of_one_machine_works_on_shares_too(
     done = json.loads(run("score", reviews, "--text", "body", "--model", BERT, "--json").stdout)
     assert (done["state"], done["scored"]) == ("done", 4_000)
     stack.send_signal(signal.SIGINT)
-    stack.wait(60)
+    stack.wait(120)
     wait_until(lambda: not processes_of(home))
     assert listed(run) == []
 
