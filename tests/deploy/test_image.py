@@ -59,6 +59,7 @@ def test_images_hold_what_runs_and_nothing_of_what_builds() -> None:
         extras = set(re.findall(r"'\.\[(.+)\]'", install)[0].split(","))
         assert extras == {"http", "s3"} | ({"gpu"} if stage == "gpu" else set())
         assert extras <= set(PROJECT["project"]["optional-dependencies"])
+    assert "install --disable-pip-version-check -c constraints.txt celery flower redis" in " ".join(_of("build-flower"))
 
 
 def test_the_python_is_one_that_the_project_supports() -> None:
