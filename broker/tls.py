@@ -25,12 +25,15 @@ def with_checks(url: str, ca: Path | None = None, certificate: Path | None = Non
     that is not there.
     """
     files = {name: file for name, file in zip(_FILES, (ca, certificate, key), strict=True) if file is not None}
-    # By hand: a URL that cannot be read is told of where it is used.
-    if not url.startswith("rediss://"):
-        _refuse_files(files)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Where it is used it is told what is wrong with it.
         return url
-    parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query))
+    if parts.scheme != "rediss":
+        _refuse_without_tls(asked, files)
+        return url
     for option, accepted in _CHECKED.items():
         if asked.get(option, accepted[0]) not in accepted:
             raise InsecureRedis(
@@ -44,9 +47,10 @@ def with_checks(url: str, ca: Path | None = None, certificate: Path | None = Non
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _refuse_files(files: dict[str, Path]) -> None:
-    for name in files:
-        raise InsecureRedis(f"{_FILES[name]} is set, but REVIEWMILL_REDIS_URL is not rediss://, so there is no TLS")
+def _refuse_without_tls(asked: dict[str, str], files: dict[str, Path]) -> None:
+    named = [_FILES[name] for name in files] + [option for option in asked if option.startswith("ssl_")]
+    if named:
+        raise InsecureRedis(f"{named[0]} is set, but REVIEWMILL_REDIS_URL is not rediss://, so there is no TLS")
 
 
 def _look_at(name: str, file: Path) -> None:

@@ -16,12 +16,20 @@ from typing import Any
 from sqlalchemy import func, select
 
 from db.database import SQLITE_BUSY_TIMEOUT_MS, Database
-from db.errors import DatabaseUnreachable
+from db.errors import DatabaseUnreachable, NotPermitted
 from db.tables import Base, Chunk
 
 #: Free pages given back in one step: 4 MB, in some hundredths of a second.
 _PAGES_A_STEP = 1_000
 _INCREMENTAL = 2
+#: Whoever owns the tables, or the database, may vacuum them.
+_OWNERS_THAT_I_AM = """
+    SELECT owner FROM (
+        SELECT relowner AS owner FROM pg_class WHERE oid = 'jobs'::regclass
+        UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+    ) AS owners
+    WHERE pg_has_role(owner, 'USAGE')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,14 @@ def room_of(database: Database) -> Room:
 
 
 def vacuum(database: Database, *, full: bool = False, progress: Callable[[int], None] = lambda _rows: None) -> Room:
-    """Give back what can be, and return how much room is taken now. Raises DatabaseUnreachable.
+    """Give back what can be, and return how much room is taken now. Raises DatabaseUnreachable and NotPermitted.
 
     `full` rewrites the whole database, for which SQLite needs as much room once more, and PostgreSQL that of its
     largest table; writers wait for it, on PostgreSQL readers too.
     """
     with _outside_transactions(database) as run:
         if not database.is_sqlite:
+            _check_owner(database, run)
             options = "FULL, ANALYZE" if full else "ANALYZE"
             for name in Base.metadata.tables:
                 run(f"VACUUM ({options}) {name}")
@@ -87,6 +96,15 @@ def empty_log(database: Database) -> bool:
         is_busy = bool(run("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
         run(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
     return not is_busy
+
+
+def _check_owner(database: Database, run: Callable[[str], list[Any]]) -> None:
+    """PostgreSQL only warns whoever may not, passes all tables over, and calls it done."""
+    if not run(_OWNERS_THAT_I_AM):
+        raise NotPermitted(
+            f"the database {database.place} does not let this user do that: permission denied to vacuum, which is the "
+            "owner's"
+        )
 
 
 def _give_back_in_steps(run: Callable[[str], list[Any]], progress: Callable[[int], None]) -> None:

@@ -113,7 +113,9 @@ def test_checks_are_written_into_the_url_once() -> None:
     assert checked == f"rediss://me:pass%2Fword@far.example:6380/1?{CHECKED}"
     assert with_checks(checked) == checked
     assert make_app("rediss://far.example").conf.broker_url == f"rediss://far.example?{CHECKED}"
+    assert with_checks("REDISS://far.example") == f"rediss://far.example?{CHECKED}"
     assert with_checks("redis://far.example/0") == "redis://far.example/0"
+    assert with_checks("rediss://[") == "rediss://["
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,11 @@ def test_files_that_would_be_for_nothing_are_refused(tmp_path: Path) -> None:
     for url in ("redis://localhost", ""):
         with pytest.raises(InsecureRedis, match=r"REVIEWMILL_REDIS_CA_FILE is set, but .* is not rediss://"):
             _ = BrokerSettings(redis_url=url, redis_ca_file=pem).url
+
+
+def test_options_of_tls_without_tls_are_refused() -> None:
+    with pytest.raises(InsecureRedis, match=r"ssl_cert_reqs is set, but .* is not rediss://"):
+        with_checks("redis://localhost?ssl_cert_reqs=none")
 
 
 def test_a_setting_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
