@@ -14,7 +14,7 @@ SECRET = "https://me:s3cret@host"
 
 @pytest.mark.parametrize("statement", BROKEN)
 def test_errors_tell_no_values(database: Database, statement: str) -> None:
-    with pytest.raises(Exception, match="nowhere|nothing") as caught, database.write() as connection:
+    with pytest.raises(Exception, match=r"nowhere|nothing") as caught, database.write() as connection:
         connection.execute(text(statement), {"value": SECRET})
     told = "".join(traceback.format_exception(caught.value))
     assert SECRET not in told
