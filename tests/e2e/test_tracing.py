@@ -33,7 +33,8 @@ from pathlib import Path
 from producer import Client
 with Client() as client:
     client.score("reviews.csv", text="body", model=sys.argv[1])
-print(sorted(name for name in sys.modules if name.startswith("opentelemetry.")))
+# The client of Redis looks for what counts, whatever we do; not for what traces.
+print(sorted(name for name in sys.modules if name.startswith(("opentelemetry.sdk.trace", "opentelemetry.exporter"))))
 """
 
 
@@ -169,9 +170,8 @@ def test_a_collector_that_is_away_changes_nothing_but_a_line(
     wait_for_end(run)
     lines = stop(worker)
     assert json.loads(run("jobs", "show", 1, "--json").stdout)["scored"] == 400
-    said = [line for line in lines if line["action"] == "library"]
-    assert said
-    assert {line["logger"].partition(".")[0] for line in said} == {"opentelemetry"}
+    said = {line["logger"].partition(".")[0] for line in lines if line["action"] == "library"}
+    assert "opentelemetry" in said
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
