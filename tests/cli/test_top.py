@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from sqlalchemy import event, update
+from sqlalchemy import create_engine, event, text, update
 from sqlalchemy import select as select_rows
 
 from broker.redis_server import RedisServer
@@ -27,6 +27,7 @@ from cli.dashboard.cells import headline, sections, span
 from cli.dashboard.frame import frame
 from cli.dashboard.rates import Rates
 from cli.dashboard.snapshot import ActiveJob, Queue, Snapshot, take_snapshot
+from cli.top import _View
 from db.checkpoint import read_checkpoint_facts
 from db.claims import claim_chunk, finish_chunk
 from db.clock import utc_now
@@ -132,6 +133,27 @@ def test_where_nothing_is_there_it_says_so(run: Run) -> None:
     shown = run("top", "--once").stdout
     assert shown.splitlines()[0].endswith("no worker")
     assert shown.count("none") == 3
+
+
+def test_while_the_database_is_away_what_was_there_last_stays(postgresql_server: str, postgresql_url: str) -> None:
+    database, admin = Database(postgresql_url), create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    view, name = _View(database), database.url.database
+
+    def shown() -> str:
+        console = Console(width=120, file=io.StringIO(), record=True)
+        console.print(view.look(30))
+        return console.export_text()
+
+    assert "tried again" not in shown()
+    with admin.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        assert "no worker" in (away := shown())
+        assert "tried again" in away
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    assert "tried again" not in shown()
+    admin.dispose()
+    database.close()
 
 
 @pytest.mark.usefixtures("named")
@@ -315,12 +337,12 @@ def _cells(line: str) -> int:
 def test_what_there_is_no_room_for_is_counted_and_the_most_important_is_shown() -> None:
     lines = drawn(many(60, 40, 3), 100, 30)
     assert len(lines) == 30
-    text = "\n".join(lines)
-    assert "Jobs (65)" in text
+    shown = "\n".join(lines)
+    assert "Jobs (65)" in shown
     jobs = [line for line in lines if "/1,000,000" in line]
-    assert f"and {65 - len(jobs)} more" in text
+    assert f"and {65 - len(jobs)} more" in shown
     # The workers that do the most come first.
-    assert text.index("gpu39@box") < text.index("gpu38@box")
+    assert shown.index("gpu39@box") < shown.index("gpu38@box")
     assert len(jobs) > 8
     # Where it is narrow, columns go; what a job has done stays to the last.
     assert any("123,457/1,000,000" in line for line in drawn(many(3, 1, 1), 30, 24))
