@@ -7,8 +7,9 @@ from sqlalchemy import Connection
 
 from cli.checks.finding import Finding, ok, wrong
 from cli.checks.patient import Patient
+from db.checkpoint import read_checkpoint_facts
 from db.errors import CheckpointError, UnknownModel
-from db.registry import RegisteredModel, has_registered_files, list_models, versions_meant
+from db.registry import RegisteredModel, list_models, versions_meant
 
 NAME = "models"
 
@@ -52,7 +53,7 @@ def _look(model: RegisteredModel, quick: bool) -> Finding | None:
         return None
     back = "put the files back from a backup"
     try:
-        if has_registered_files(model):
+        if read_checkpoint_facts(Path(model.path)).digest == model.digest:
             return None
     except (CheckpointError, OSError) as error:
         return wrong(NAME, f"the files of {model.reference} cannot be read: {error}", back)
