@@ -5,7 +5,7 @@
 # files may be read by all, and the folder by you alone.
 set -eu
 folder=${1:-secrets}
-users=$(dirname "$0")/../broker/acl/users.acl
+root=$(dirname "$0")/..
 
 umask 077
 mkdir -p "$folder"
@@ -23,12 +23,14 @@ hash() {
 }
 
 for name in postgres_password postgres_owner_password postgres_producer_password postgres_worker_password \
-  postgres_reader_password redis_admin_password redis_producer_password redis_worker_password notify_secret flower_password; do
+  postgres_reader_password redis_admin_password redis_producer_password redis_worker_password \
+  redis_flower_password notify_secret flower_password; do
   secret "$name"
 done
 # Redis knows passwords by their hashes.
 sed -e '/^#/d' -e "s/ADMIN_SHA256/$(hash admin)/" -e "s/PRODUCER_SHA256/$(hash producer)/" \
-  -e "s/WORKER_SHA256/$(hash worker)/" "$users" > "$folder/redis_users.acl.new"
+  -e "s/WORKER_SHA256/$(hash worker)/" -e "s/FLOWER_SHA256/$(hash flower)/" \
+  "$root/broker/acl/users.acl" "$root/deploy/flower/users.acl" > "$folder/redis_users.acl.new"
 chmod 444 "$folder/redis_users.acl.new"
 mv -f "$folder/redis_users.acl.new" "$folder/redis_users.acl"
 echo "Secrets are in $folder"

@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from kombu import Queue
+
 _user = os.environ["REDIS_USER"]
 _password = quote(Path(os.environ["REDIS_PASSWORD_FILE"]).read_text().strip(), safe="")
 broker_url = f"redis://{_user}:{_password}@{os.environ['REDIS_ADDRESS']}"
 # As in broker/app.py.
-broker_transport_options = {"global_keyprefix": "reviewmill:"}
-task_queues = {"score": {}, "train": {}}
+broker_transport_options = {"global_keyprefix": "reviewmill:", "ack_emulation": False}
+task_queues = [Queue("score"), Queue("train")]
 task_default_queue = "score"

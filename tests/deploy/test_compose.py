@@ -131,7 +131,7 @@ def test_no_secret_stands_in_an_environment_or_a_command(services: Services) -> 
 
 def test_each_has_the_passwords_of_its_own_users_and_no_other(services: Services) -> None:
     for name in OURS | {"flower"}:
-        user = "worker" if name in WORKERS else "producer"
+        user = "worker" if name in WORKERS else "flower" if name == "flower" else "producer"
         passwords = {one["source"] for one in services[name]["secrets"] if one["source"].startswith("redis_")}
         assert passwords == {f"redis_{user}_password"}, name
         environment = services[name]["environment"]
@@ -185,10 +185,10 @@ def test_the_secrets_are_those_that_the_script_writes(compose: dict[str, Any], s
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets.iterdir()} == {0o444}
     passwords = {path.name: path.read_text() for path in secrets.iterdir() if path.suffix != ".acl"}
-    assert len(set(passwords.values())) == len(passwords) == 10
+    assert len(set(passwords.values())) == len(passwords) == 11
     assert all(len(one) == 32 for one in passwords.values())
     users = (secrets / "redis_users.acl").read_text()
-    for user in ("admin", "producer", "worker"):
+    for user in ("admin", "producer", "worker", "flower"):
         hashed = hashlib.sha256(passwords[f"redis_{user}_password"].encode()).hexdigest()
         assert f"user {user} reset on #{hashed} " in users
     assert not re.search("_SHA256|^#", users, re.MULTILINE)
@@ -217,7 +217,10 @@ def test_secrets_are_in_no_commit_and_in_no_image() -> None:
 
 
 def test_prometheus_asks_workers_and_the_beat_on_their_port(services: Services) -> None:
-    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    asked = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    (job,) = asked["scrape_configs"]
+    mounted = {Path(one["target"]).name for one in services["prometheus"]["configs"]}
+    assert set(asked["rule_files"]) | {"prometheus.yml"} == mounted
     (found,) = job["dns_sd_configs"]
     assert set(found["names"]) == WORKERS | {"beat"}
     for name in found["names"]:
