@@ -35,7 +35,10 @@ def make_app(url: str) -> Celery:
     app = Celery("reviewmill", broker=with_checks(url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
+        result_accept_content=["json"],
         task_serializer="json",
+        event_serializer="json",
+        result_serializer="json",
         task_ignore_result=True,
         task_acks_late=True,
         task_create_missing_queues=False,

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import pickle
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import redis
 from celery import Celery
+from kombu import Message
+from kombu.exceptions import ContentDisallowed
 
-from broker.app import PRIORITIES, QUEUES, make_app
+from broker.app import PRIORITIES, QUEUES
 from broker.doorbell import is_dry, ring
 from broker.errors import RedisUnreachable
 from broker.redis_server import RedisServer
@@ -86,5 +90,52 @@ def test_redis_away_is_no_error(app: Celery, server: RedisServer) -> None:
     assert ring(app, [Bell(1)]) == 0
 
 
-def test_only_json_is_accepted() -> None:
-    assert make_app("redis://localhost").conf.accept_content == ["json"]
+class Trap:
+    """What opens it when it is unpickled leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_only_json_is_sent_and_only_json_is_heard(app: Celery, tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    sent = {
+        "application/x-python-serialize": pickle.dumps(Trap(sprung)),
+        "application/x-yaml": f"!!python/object/apply:pathlib.Path.touch [{sprung}]",
+        "application/x-msgpack": b"\x91\x07",
+        "text/plain": "[[7], {}, {}]",
+        "application/data": b"[[7], {}, {}]",
+    }
+    heard: list[object] = []
+    refused: list[type[Exception]] = []
+
+    def refuse(message: Message, error: Exception) -> None:
+        message.ack()
+        refused.append(type(error))
+
+    (queue,) = (queue for queue in app.conf.task_queues if queue.name == "score")
+    with app.connection_for_write() as connection:
+        producer = app.amqp.Producer(connection)
+        for content_type, body in sent.items():
+            encoding = "utf-8" if isinstance(body, str) else "binary"
+            producer.publish(body, content_type=content_type, content_encoding=encoding, routing_key="score")
+        # As a worker listens: it takes what it accepts from the app.
+        consumer = app.amqp.TaskConsumer(connection, queues=[queue], on_decode_error=refuse)
+        consumer.register_callback(lambda body, message: heard.append(body))
+        with consumer:
+            for _ in sent:
+                connection.drain_events(timeout=10)
+    # Of the last kind nothing is decoded at all: bytes are no message of ours.
+    assert (heard, refused) == ([sent["application/data"]], [ContentDisallowed] * 4)
+    assert not sprung.exists()
+
+
+def test_no_other_serializer_is_let_in_anywhere(app: Celery) -> None:
+    settings = app.conf
+    assert settings.accept_content == settings.result_accept_content == ["json"]
+    for name in ("task_serializer", "result_serializer", "event_serializer"):
+        assert settings[name] == "json", name
+    assert (settings.result_backend, settings.worker_enable_remote_control) == (None, False)
