@@ -81,6 +81,8 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     known.endpoint = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", known.endpoint)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+    # On a busy machine the answer may take longer than a person is kept waiting for.
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "120")
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield known

@@ -1,10 +1,12 @@
 """Prometheus asks real workers over HTTP, and hears what SQL has."""
 
+import fcntl
 import json
 import os
 import signal
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -17,7 +19,8 @@ from db.tables import Chunk, Failure, Prediction, TrainingMetric
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import CHECKPOINTS
 from tests.scrape import Scrape, free_ports, scrape
-from tests.system import Start, Started, processes_of, wait_until
+from tests.system import Start, Started, processes_of
+from tests.system import wait_until as look_until
 
 Run = Callable[..., CompletedProcess[str]]
 BERT = CHECKPOINTS / "bert"
@@ -42,6 +45,19 @@ def reviews(tmp_path: Path) -> Path:
     lines = [f"wonderful or terrible number {number % 900} " + "again " * (number % 7) for number in range(999)]
     path.write_text("\n".join(["body", *lines, f"a {WORD} film"]) + "\n")
     return path
+
+
+@pytest.fixture
+def _cores_to_itself() -> Iterator[None]:
+    """No other test that runs beside this one pins workers to this machine's cores: it would be refused them."""
+    with (Path(tempfile.gettempdir()) / "reviewmill-tests-pin-cores.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Look until it is so, patiently: a process takes seconds to start where others are at work."""
+    look_until(true, 240)
 
 
 def stop(worker: Started) -> str:
@@ -101,6 +117,7 @@ def test_what_prometheus_reads_is_what_sql_has(
     assert "chunk_retry" not in stop(worker)
 
 
+@pytest.mark.usefixtures("_cores_to_itself")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_two_processes_tell_apart_and_one_that_dies_tells_again_on_its_port(
     run: Run, start: Start, port: int, reviews: Path, home: Path
