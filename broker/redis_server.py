@@ -15,6 +15,10 @@ from broker.child import start_child
 from broker.errors import RedisMissing, RedisUnreachable
 from broker.tls import with_checks
 
+_NO_URL = (
+    "REVIEWMILL_REDIS_URL is not a Redis URL; write redis://HOST:6379/0, or redis://:PASSWORD@HOST:6379/0 with the "
+    "password encoded like a URL"
+)
 _START_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 10
 
@@ -40,17 +44,16 @@ def check_redis(url: str) -> None:
     try:
         connection = Connection(with_checks(url), transport_options=options)
         shown = connection.as_uri()
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         # What the error says may be a part of the password, where that has a slash or the like in it.
-        raise RedisUnreachable(
-            "REVIEWMILL_REDIS_URL is not a Redis URL; write redis://HOST:6379/0, or redis://:PASSWORD@HOST:6379/0 with "
-            "the password encoded like a URL"
-        ) from None
+        raise RedisUnreachable(_NO_URL) from None
     if connection.transport_cls not in ("redis", "rediss", "redis+socket"):
         raise RedisUnreachable(f"REVIEWMILL_REDIS_URL is a {connection.transport_cls} URL; write redis://HOST:6379/0")
     try:
         with connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
+    except (ValueError, TypeError):
+        raise RedisUnreachable(_NO_URL) from None
     except (OperationalError, redis.RedisError, OSError) as error:
         raise RedisUnreachable(f"Redis at {shown} {_said(error)}") from None
 

@@ -118,3 +118,21 @@ def _gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cret/s3cret@127.0.0.1:9/0",
+        "redis://:/s3cret@127.0.0.1:9/0",
+        "redis://:s3#cret@127.0.0.1:9/0",
+        "redis://:s3cret@127.0.0.1:port/0",
+        "redis://127.0.0.1:9/s3cret",
+        "redis://127.0.0.1:9/0?password=s3cret",
+        "redis://[s3cret:9/0",
+    ],
+)
+def test_a_url_that_is_none_is_said_without_what_is_in_it(url: str) -> None:
+    with pytest.raises(RedisUnreachable, match="is not a Redis URL; write redis://HOST:6379/0, or") as caught:
+        check_redis(url)
+    assert "s3" not in str(caught.value)

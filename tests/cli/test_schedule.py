@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,3 +180,35 @@ def stored_next() -> str:
     coming = stored().next_run_at
     assert coming is not None
     return coming.isoformat()
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "sql:postgresql://me:hush@db/shop?table=texts",
+        "sql:postgresql://me@db/shop?sslpassword=hush&table=texts",
+        "https://me:hush@host/reviews.csv",
+        "https://host/reviews.csv?token=${PART}hush",
+        "--notify=https://me:hush@host/done",
+    ],
+)
+def test_a_schedule_takes_no_password(argument: str) -> None:
+    command = ["schedule", "add", "nightly", "--cron", YEARLY, "--", "score", argument, "--text", "body"]
+    result = CliRunner().invoke(reviewmill, command)
+    assert result.exit_code == 2
+    assert "no password may be: write ${NAME} in the place of the one in" in result.output.replace("\n", " ")
+    assert "hush" not in result.output
+    with open_database().read() as connection:
+        assert list_schedules(connection) == []
+
+
+def test_a_password_that_the_environment_has_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE texts (body)")
+        connection.execute("INSERT INTO texts VALUES ('good')")
+    monkeypatch.setenv("SHOP", f"sqlite:///{tmp_path / 'shop.db'}?timeout=5")
+    source = ["sql:${SHOP}?table=texts", "--text", "body", "--model", str(BERT)]
+    command = ["schedule", "add", "nightly", "--cron", YEARLY, "--", "score", *source]
+    result = CliRunner().invoke(reviewmill, command)
+    assert result.exit_code == 0, result.output
+    assert stored().params["arguments"] == source

@@ -42,7 +42,8 @@ COMMANDS = [
     ["score", "{sql}", "--text", "body", "--id", "id", "--keep", "id", "--model", "{bert}", "--notify", "{hook}"],
     ["score", "sql:${{SHOP}}?table=texts", "--text", "body", "--model", "bert", "--notify", "${{HOOK}}", "--json"],
     ["estimate", "{sql}", "--text", "body", "--model", "bert", "--json"],
-    ["finetune", "{sql}", "{tuning}", "--validation", "{asked}", "--test-split", "0"],
+    ["finetune", "{sql}", "{tuning}", "--validation", "{asked}", "--test-split", "0", "--no-wait"],
+    ["jobs", "cancel", "3"],
     ["schedule", "add", "nightly", "--cron", "* * * * *", "--", "score", "sql:${{SHOP}}?table=texts", "{scheduled}"],
     ["schedule", "run", "nightly"],
     ["schedule", "list", "--json"],
@@ -52,8 +53,12 @@ COMMANDS = [
     ["jobs", "show", "1"],
     ["jobs", "show", "3", "--json"],
     ["models", "list", "--json"],
-    ["models", "show", "tuned", "--json"],
     ["report", "--job", "1", "-o", "{home}/report.html"],
+]
+#: Likewise, where there is time for a training.
+LONG_COMMANDS = [
+    ["finetune", "{sql}", "{tuning}", "--validation", "{asked}", "--test-split", "0"],
+    ["models", "show", "tuned", "--json"],
     ["models", "show", "tuned", "--report", "{home}/tuned.html"],
 ]
 #: Looks that may find something wrong, and then end with 1.
@@ -70,7 +75,7 @@ MISTAKES: list[tuple[list[str], dict[str, str]]] = [
     (["score", "hf:nobody/nothing", "--text", "body", "--model", "bert"], {"HF_ENDPOINT": "http://127.0.0.1:9"}),
     (["score", "{sql}", "--text", "body", "--model", "nobody/nothing"], {"HF_ENDPOINT": "http://127.0.0.1:9"}),
     (["score", "sql:${{NOWHERE}}?table=texts", "--text", "body", "--model", "bert"], {}),
-    (["score", "{sql}", "--text", "body", "--model", "bert", "--notify", "ftp://me:{hook}@host/{token}"], {}),
+    (["score", "{sql}", "--text", "body", "--model", "bert", "--notify", "ftp://me:{other}@host/?{token}"], {}),
     (["schedule", "add", "leaky", "--cron", "0 2 * * *", "--", "score", "{sql}", "{scheduled}"], {}),
     (["schedule", "add", "leaky", "--cron", "0 2 * * *", "--", "score", "a.csv", "--notify", "{hook}"], {}),
     (["jobs", "list"], {"REVIEWMILL_DATABASE_URL": "{own_locked}"}),
@@ -203,7 +208,7 @@ def test_no_secret_is_left_anywhere(
     said: list[str] = []
     with Watched(home) as watched:
         running = [start("worker", "--devices", "cpu"), start("beat")]
-        for command in COMMANDS:
+        for command in COMMANDS + (LONG_COMMANDS if database.is_sqlite else []):
             result = run(*_filled(command, places))
             assert result.returncode == 0, result
             said += [result.stdout, result.stderr]
