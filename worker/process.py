@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import signal
 from collections.abc import Sequence
 from importlib.metadata import version
 
 import structlog
 from celery import Celery
 from celery.apps import worker as celery_worker
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
 from broker.app import QUEUES, make_app
 from broker.settings import BrokerSettings
@@ -59,6 +60,7 @@ def run(context: WorkerContext, queues: Sequence[str]) -> None:
     signs = SignsOfLife(context, queues)
     stopper = Stopper(context, signs)
     worker_shutting_down.connect(stopper.on_signal, weak=False)
+    worker_ready.connect(_ignore_hang_ups, weak=False)
     register_tasks(context.app, context)
     kinds = [kind for kind, queue in QUEUES.items() if queue in queues]
     Sweeper(context.database, context.app, kinds, context.settings.sweep_s).start(context.stopping)
@@ -86,6 +88,12 @@ def _show_metrics(context: WorkerContext, queues: Sequence[str]) -> None:
     metrics.WORKER.info({"device": context.models.device, "queues": ",".join(queues), "version": version("reviewmill")})
     metrics.CHUNKS_HELD.set_function(lambda: len(context.held))
     serve_metrics(context.settings, context.database)
+
+
+def _ignore_hang_ups(**_: object) -> None:
+    # Celery would start this process anew, with nobody above it: the kernel hangs up on a process that is suspended
+    # when its supervisor is killed. That it is to stop then, another signal says: see broker.child.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _no_logging(**_: object) -> None:

@@ -8,10 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.secret_files import SecretFile, either
-<<<<<<< HEAD
 from db.settings import AllowedModelsSettings
-=======
->>>>>>> issue8-compose
 
 LAST_PORT = 65_535
 #: A port that is set to nothing is none.
