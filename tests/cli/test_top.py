@@ -39,7 +39,7 @@ from db.tables import Chunk, Job, TrainingMetric
 from db.workers import HeldChunk, LiveWorker, SignOfLife, live_workers, register_worker
 from tests.conftest import Run
 from tests.samples import CHECKPOINTS, SomeReview, facts
-from tests.system import Start, home, leave_nothing, start, wait_until
+from tests.system import Start, home, leave_nothing, processes_of, start, wait_until
 
 __all__ = ["home", "leave_nothing", "start"]
 
@@ -164,8 +164,9 @@ def test_without_a_terminal_it_takes_once(run: Run) -> None:
 
 
 def test_a_real_job_under_way_is_shown(
-    named: Database, server: RedisServer, start: Start, run: Run, monkeypatch: pytest.MonkeyPatch
+    named: Database, server: RedisServer, start: Start, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REVIEWMILL_PRECISION", "float32")
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
     monkeypatch.setenv("REVIEWMILL_SWEEP_S", "0.3")
     monkeypatch.setenv("REVIEWMILL_LEASE_S", "2")
@@ -174,7 +175,7 @@ def test_a_real_job_under_way_is_shown(
     with named.write() as connection:
         model = register_model(connection, "bert", BERT, read_checkpoint_facts(BERT), kind="directory")
         ids = store_reviews(
-            connection, "f.csv", [SomeReview(f"r{number}", f"{number} {words}") for number in range(9_000)]
+            connection, "f.csv", [SomeReview(f"r{number}", f"{number} {words}") for number in range(20_000)]
         )
         create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
     worker = start("worker", "--devices", "cpu")
@@ -184,12 +185,16 @@ def test_a_real_job_under_way_is_shown(
             return bool(connection.scalar(select_rows(Chunk.scored))) and bool(live_workers(connection))
 
     wait_until(is_under_way)
+    # Stopped where it is: on a busy machine the job would be over before anybody has looked.
+    (pid,) = [pid for pid, line in processes_of(home).items() if "worker.process" in line]
+    os.kill(pid, signal.SIGSTOP)
     document = json.loads(run("top", "--json").stdout)
     frame_ = run("top", "--once").stdout
+    os.kill(pid, signal.SIGCONT)
     os.killpg(worker.pid, signal.SIGINT)
-    assert worker.wait(30) == 0
+    assert worker.wait(60) == 0
     (job,), (told,) = document["jobs"], document["workers"]
-    assert (job["state"], job["total"], 0 < job["done"] < 9_000, job["pace"] > 0) == ("running", 9_000, True, True)
+    assert (job["state"], job["total"], 0 < job["done"] < 20_000, job["pace"] > 0) == ("running", 20_000, True, True)
     assert (told["device"].partition("@")[0], told["chunks"]) == ("cpu", [{"job_id": 1, "chunk_id": 1}])
     assert "1 running · 0 waiting · 1 worker" in frame_
     assert "1 of job 1" in frame_
