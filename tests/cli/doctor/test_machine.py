@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from cli.checks.examine import CHECKS
 from cli.checks.finding import Finding, Status
 from cli.checks.machine import cpu_findings, memory_findings
-from cli.checks.versions import PYTHONS
+from cli.checks.versions import EXTRAS, PYTHONS
 from tests.cli.doctor.conftest import Examine
 from tests.conftest import Run
 from worker.cgroup import Limits, limits
@@ -36,21 +37,38 @@ def test_the_python_that_is_needed_is_the_projects() -> None:
     assert sorted(map(str, PYTHONS)) == ["<3.13", ">=3.11"]
 
 
-@pytest.mark.parametrize(("version", "is_told"), [("2.0", True), ("3.15.9", False)])
+@pytest.mark.parametrize(
+    ("package", "version", "told"),
+    [
+        ("keras", "2.0", (Status.WRONG, "keras is 2.0, and must be <3.16,>=3.15", "pip install 'keras<3.16,>=3.15'")),
+        ("keras", "3.15.9", None),
+        ("s3fs", "1.0", (Status.WARNING, "s3fs is 1.0, and must be <2027,>=2026.4 to be of use", None)),
+        ("pytest", "1.0", None),
+    ],
+)
 def test_a_package_out_of_its_range_is_told(
-    version: str, is_told: bool, findings: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: str,
+    version: str,
+    told: tuple[Status, str, str | None] | None,
+    findings: Examine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    installed = tmp_path / f"keras-{version}.dist-info"
+    installed = tmp_path / f"{package}-{version}.dist-info"
     installed.mkdir()
-    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: keras\nVersion: {version}\n")
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     one = only(findings("versions"))
-    assert (one.status is Status.WRONG) == is_told
-    if is_told:
-        assert (one.what, one.mend) == (
-            "keras is 2.0, and must be <3.16,>=3.15",
-            "pip install 'keras<3.16,>=3.15'",
-        )
+    if told is None:
+        assert one.status is Status.OK
+    else:
+        assert (one.status, one.what) == told[:2]
+        assert one.mend == (told[2] or one.mend)
+
+
+def test_every_extra_for_users_is_known() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"demo", "dev"}
 
 
 def test_a_library_that_does_not_load_is_told(
