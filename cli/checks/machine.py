@@ -20,7 +20,13 @@ _ENOUGH_BYTES, _TOO_LITTLE_BYTES = 2_000_000_000, 500_000_000
 def check_devices(patient: Patient) -> Iterator[Finding]:
     """Which devices the settings mean, and what the processor can."""
     try:
-        placements = Machine.here(patient.worker.processes).place(patient.worker.devices)
+        machine = Machine.here(patient.worker.processes)
+        if machine.has_library and machine.trouble:
+            mend = (
+                "nvidia-smi tells more; the driver and its library must be of one version, which a restart brings about"
+            )
+            yield warning("devices", f"GPUs are missing: {machine.trouble}", mend)
+        placements = machine.place(patient.worker.devices)
     except WorkerError as error:
         yield wrong("devices", str(error), "set REVIEWMILL_DEVICES to auto, or to devices of this machine")
     else:

@@ -15,6 +15,7 @@ from cli.checks.machine import cpu_findings, memory_findings
 from cli.checks.versions import EXTRAS, PYTHONS
 from tests.cli.doctor.conftest import Examine
 from tests.conftest import Run
+from tests.gpus import FIRST, SECOND, with_gpus
 from worker.cgroup import Limits, limits
 
 ROOT = Path(__file__).parents[3]
@@ -117,6 +118,14 @@ def test_devices_that_there_are_not_are_told(findings: Examine, monkeypatch: pyt
     monkeypatch.setenv("REVIEWMILL_DEVICES", "toaster")
     first, *_ = findings("devices")
     assert (first.status, "toaster" in first.what, "auto" in first.mend) == (Status.WRONG, True, True)
+
+
+def test_gpus_are_told_and_so_is_one_that_is_lost(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in with_gpus(f"{FIRST}=lost", f"{SECOND}=NVIDIA H200").items():
+        monkeypatch.setenv(name, value)
+    found = [one for one in json.loads(run("doctor", "--json").stdout)["checks"] if one["check"] == "devices"]
+    assert (found[0]["status"], "NVML says of GPU 0" in found[0]["what"]) == ("warning", True)
+    assert f"run on 1 (NVIDIA H200, {SECOND}) for score and train" in found[1]["what"]
 
 
 def test_a_quota_of_less_than_the_cores_in_sight_is_warned_of() -> None:
