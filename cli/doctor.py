@@ -1,15 +1,14 @@
 """`reviewmill doctor`: looks at everything that the work needs, and says how to mend what is wrong."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 import click
 
 from cli.checks.examine import examine
 from cli.checks.finding import Finding, Status
-from cli.checks.patient import Patient, Scope, admit
+from cli.checks.patient import Scope, admit
 from cli.checks.setting_rows import SettingRow, setting_rows
 from cli.checks.settings import check_allowed
 from cli.output import answers, counted, json_option, notes, print_json, say
@@ -34,10 +33,14 @@ def command(quick: bool, deep: bool, models: tuple[str, ...], as_json: bool) -> 
     if not as_json:
         _show_settings(settings)
     found = []
-    for finding in _findings(Scope(quick, deep, models)):
-        found.append(finding)
-        if not as_json:
-            _show(finding)
+    with notes.status("") as status:
+        for finding in _findings(Scope(quick, deep, models), status.update):
+            found.append(finding)
+            if not as_json:
+                # Both outputs may be the same terminal.
+                status.stop()
+                _show(finding)
+                status.start()
     counts = Counter(one.status for one in found)
     if as_json:
         document = {"ok": not counts[Status.WRONG], "settings": [asdict(one) for one in settings]}
@@ -47,28 +50,17 @@ def command(quick: bool, deep: bool, models: tuple[str, ...], as_json: bool) -> 
     return _FAILED if counts[Status.WRONG] else 0
 
 
-def _findings(scope: Scope) -> Iterator[Finding]:
+def _findings(scope: Scope, say_what: Callable[[str], None]) -> Iterator[Finding]:
     if refused := list(check_allowed()):
         yield from refused
         yield Finding("settings", Status.WARNING, "nothing else was looked at", "mend the settings, and ask again")
         return
-    with _saying() as patient_says:
-        patient = admit(scope, patient_says)
-        try:
-            yield from examine(patient)
-        finally:
-            _discharge(patient)
-
-
-def _discharge(patient: Patient) -> None:
-    if patient.database is not None:
-        patient.database.close()
-
-
-@contextmanager
-def _saying() -> Iterator:
-    with notes.status("") as status:
-        yield lambda words: status.update(words)
+    patient = admit(scope, say_what)
+    try:
+        yield from examine(patient)
+    finally:
+        if patient.database is not None:
+            patient.database.close()
 
 
 def _show_settings(rows: Sequence[SettingRow]) -> None:

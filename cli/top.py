@@ -64,7 +64,7 @@ class _View:
         except DatabaseError as error:
             if self._snapshot is None:
                 raise
-            self._trouble = f"{error}; tried again"
+            self._trouble = f"As it was, and tried again: {error}"
         else:
             self._trouble = ""
             self._rates.note(self._snapshot)

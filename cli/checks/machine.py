@@ -20,7 +20,13 @@ _ENOUGH_BYTES, _TOO_LITTLE_BYTES = 2_000_000_000, 500_000_000
 def check_devices(patient: Patient) -> Iterator[Finding]:
     """Which devices the settings mean, and what the processor can."""
     try:
-        placements = Machine.here(patient.worker.processes).place(patient.worker.devices)
+        machine = Machine.here(patient.worker.processes)
+        if machine.has_library and machine.trouble:
+            mend = (
+                "nvidia-smi tells more; the driver and its library must be of one version, which a restart brings about"
+            )
+            yield warning("devices", f"GPUs are missing: {machine.trouble}", mend)
+        placements = machine.place(patient.worker.devices)
     except WorkerError as error:
         yield wrong("devices", str(error), "set REVIEWMILL_DEVICES to auto, or to devices of this machine")
     else:
@@ -59,7 +65,7 @@ def memory_findings(limited: Limits, available: int | None) -> Iterator[Finding]
         yield ok("memory", told)
         return
     say = wrong if free < _TOO_LITTLE_BYTES else warning
-    mend = "end what else runs here, lower REVIEWMILL_MODELS_IN_MEMORY and REVIEWMILL_TOKEN_BUDGET, or raise the limit"
+    mend = "end what else runs here, lower REVIEWMILL_MODEL_MEMORY and REVIEWMILL_TOKEN_BUDGET, or raise the limit"
     say_what = f"only {told}; a worker with a model of base size takes about 2 GB"
     yield say("memory", say_what, mend)
 

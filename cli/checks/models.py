@@ -7,15 +7,12 @@ from sqlalchemy import Connection
 
 from cli.checks.finding import Finding, ok, wrong
 from cli.checks.patient import Patient
-from db.errors import DatabaseError, ModelChanged, ModelMissing, UnknownModel
-from db.model_files import ModelFiles
+from db.checkpoint import read_checkpoint_facts
+from db.errors import CheckpointError, UnknownModel
 from db.registry import RegisteredModel, is_stored, list_models, versions_meant
+from db.settings import DatabaseSettings
 
 NAME = "models"
-_BACK = (
-    "put the files back from a backup; on a machine that works, have it see the folder under the same path, or set "
-    "REVIEWMILL_MODEL_STORE"
-)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -47,19 +44,36 @@ def _meant(connection: Connection, references: Sequence[str]) -> list[Registered
 
 
 def _look(model: RegisteredModel, quick: bool) -> Finding | None:
+    folder = _folder(model)
+    if not folder.is_dir():
+        # A copy of what is in a store is fetched at its first use.
+        return None if is_stored(model.path) else _gone(model)
     if quick:
-        return None if is_stored(model.path) else _look_for_folder(model)
-    try:
-        # As a worker would: one that is in a store is fetched, if it is not here yet.
-        ModelFiles().checked(model)
-    except (ModelChanged, ModelMissing) as error:
-        return wrong(NAME, str(error), _BACK)
-    except (DatabaseError, OSError) as error:
-        return wrong(NAME, f"the files of {model.reference} cannot be read: {error}", _BACK)
-    return None
-
-
-def _look_for_folder(model: RegisteredModel) -> Finding | None:
-    if Path(model.path).is_dir():
         return None
-    return wrong(NAME, f"the files of {model.reference} are gone: {model.path} is not a folder on this machine", _BACK)
+    back = "put the files back from a backup"
+    try:
+        if read_checkpoint_facts(folder).digest == model.digest:
+            return None
+    except (CheckpointError, OSError) as error:
+        return wrong(NAME, f"the files of {model.reference} cannot be read: {error}", back)
+    return wrong(
+        NAME,
+        f"the files of {model.reference} in {folder} are no longer those that were registered",
+        f"remove the copy: {folder}"
+        if is_stored(model.path)
+        else f"{back}, or register them as a new version: reviewmill models add {folder} --name {model.name}",
+    )
+
+
+def _folder(model: RegisteredModel) -> Path:
+    """Where the files are on this machine, or would be."""
+    return DatabaseSettings().models_cache / model.digest if is_stored(model.path) else Path(model.path)
+
+
+def _gone(model: RegisteredModel) -> Finding:
+    return wrong(
+        NAME,
+        f"the files of {model.reference} are gone: {model.path} is not a folder on this machine",
+        "put them back from a backup; on a machine that works, have it see the folder under the same path, or keep "
+        "models in a store: REVIEWMILL_MODEL_STORE",
+    )

@@ -7,12 +7,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from cli.checks.finding import Finding, ok, wrong
+from cli.checks.finding import Finding, ok, warning, wrong
 from cli.checks.patient import Patient
 
 NAME = "versions"
 #: Those that decide what is computed, which people ask for first.
 _TOLD = ("tensorflow", "keras", "keras-hub", "openvino", "onnxruntime", "transformers", "celery", "sqlalchemy")
+#: Those that bring a user something: what the developers' tools are of is no matter of a user's.
+EXTRAS = ("gpu", "http", "s3", "gcs", "otel")
 #: As in pyproject.toml.
 PYTHONS = SpecifierSet(">=3.11,<3.13")
 
@@ -27,11 +29,13 @@ def check(_patient: Patient) -> Iterator[Finding]:
     yield from found
     if not found:
         told = ", ".join(f"{name} {version(name)}" for name in _TOLD)
-        yield ok(NAME, f"Reviewmill {version('reviewmill')} on Python {python}; {told}; {len(needed)} as needed")
+        yield ok(NAME, f"Reviewmill {version('reviewmill')} on Python {python}; {told}; all others as needed")
 
 
 def _look(needed: Requirement) -> Finding | None:
-    is_extra = needed.marker is not None and not needed.marker.evaluate({"extra": ""})
+    is_extra = not _is_needed(needed, "")
+    if is_extra and not any(_is_needed(needed, extra) for extra in EXTRAS):
+        return None
     mend = f"pip install '{needed.name}{needed.specifier}'"
     try:
         installed = version(needed.name)
@@ -39,4 +43,10 @@ def _look(needed: Requirement) -> Finding | None:
         return None if is_extra else wrong(NAME, f"{needed.name} is not installed", mend)
     if needed.specifier.contains(installed, prereleases=True):
         return None
-    return wrong(NAME, f"{needed.name} is {installed}, and must be {needed.specifier}", mend)
+    what = f"{needed.name} is {installed}, and must be {needed.specifier}"
+    # It may be there for something else.
+    return warning(NAME, f"{what} to be of use", mend) if is_extra else wrong(NAME, what, mend)
+
+
+def _is_needed(needed: Requirement, extra: str) -> bool:
+    return needed.marker is None or needed.marker.evaluate({"extra": extra})

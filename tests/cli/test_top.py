@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from sqlalchemy import event, update
+from sqlalchemy import create_engine, event, text, update
 from sqlalchemy import select as select_rows
 
 from broker.redis_server import RedisServer
@@ -27,6 +27,7 @@ from cli.dashboard.cells import headline, sections, span
 from cli.dashboard.frame import frame
 from cli.dashboard.rates import Rates
 from cli.dashboard.snapshot import ActiveJob, Queue, Snapshot, take_snapshot
+from cli.top import _View
 from db.checkpoint import read_checkpoint_facts
 from db.claims import claim_chunk, finish_chunk
 from db.clock import utc_now
@@ -38,7 +39,7 @@ from db.tables import Chunk, Job, TrainingMetric
 from db.workers import HeldChunk, LiveWorker, SignOfLife, live_workers, register_worker
 from tests.conftest import Run
 from tests.samples import CHECKPOINTS, SomeReview, facts
-from tests.system import Start, home, leave_nothing, start, wait_until
+from tests.system import Start, home, leave_nothing, processes_of, start, wait_until
 
 __all__ = ["home", "leave_nothing", "start"]
 
@@ -134,6 +135,27 @@ def test_where_nothing_is_there_it_says_so(run: Run) -> None:
     assert shown.count("none") == 3
 
 
+def test_while_the_database_is_away_what_was_there_last_stays(postgresql_server: str, postgresql_url: str) -> None:
+    database, admin = Database(postgresql_url), create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    view, name = _View(database), database.url.database
+
+    def shown() -> str:
+        console = Console(width=120, file=io.StringIO(), record=True)
+        console.print(view.look(30))
+        return console.export_text()
+
+    assert "tried again" not in shown()
+    with admin.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        assert "no worker" in (away := shown())
+        assert "tried again" in away
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    assert "tried again" not in shown()
+    admin.dispose()
+    database.close()
+
+
 @pytest.mark.usefixtures("named")
 def test_without_a_terminal_it_takes_once(run: Run) -> None:
     done = run("top")
@@ -142,8 +164,9 @@ def test_without_a_terminal_it_takes_once(run: Run) -> None:
 
 
 def test_a_real_job_under_way_is_shown(
-    named: Database, server: RedisServer, start: Start, run: Run, monkeypatch: pytest.MonkeyPatch
+    named: Database, server: RedisServer, start: Start, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REVIEWMILL_PRECISION", "float32")
     monkeypatch.setenv("REVIEWMILL_REDIS_URL", f"redis+socket://{server.socket}")
     monkeypatch.setenv("REVIEWMILL_SWEEP_S", "0.3")
     monkeypatch.setenv("REVIEWMILL_LEASE_S", "2")
@@ -152,7 +175,7 @@ def test_a_real_job_under_way_is_shown(
     with named.write() as connection:
         model = register_model(connection, "bert", BERT, read_checkpoint_facts(BERT), kind="directory")
         ids = store_reviews(
-            connection, "f.csv", [SomeReview(f"r{number}", f"{number} {words}") for number in range(9_000)]
+            connection, "f.csv", [SomeReview(f"r{number}", f"{number} {words}") for number in range(20_000)]
         )
         create_job(connection, NewJob("score", {}, [ids], model_id=model.id))
     worker = start("worker", "--devices", "cpu")
@@ -162,12 +185,16 @@ def test_a_real_job_under_way_is_shown(
             return bool(connection.scalar(select_rows(Chunk.scored))) and bool(live_workers(connection))
 
     wait_until(is_under_way)
+    # Stopped where it is: on a busy machine the job would be over before anybody has looked.
+    (pid,) = [pid for pid, line in processes_of(home).items() if "worker.process" in line]
+    os.kill(pid, signal.SIGSTOP)
     document = json.loads(run("top", "--json").stdout)
     frame_ = run("top", "--once").stdout
+    os.kill(pid, signal.SIGCONT)
     os.killpg(worker.pid, signal.SIGINT)
-    assert worker.wait(30) == 0
+    assert worker.wait(60) == 0
     (job,), (told,) = document["jobs"], document["workers"]
-    assert (job["state"], job["total"], 0 < job["done"] < 9_000, job["pace"] > 0) == ("running", 9_000, True, True)
+    assert (job["state"], job["total"], 0 < job["done"] < 20_000, job["pace"] > 0) == ("running", 20_000, True, True)
     assert (told["device"].partition("@")[0], told["chunks"]) == ("cpu", [{"job_id": 1, "chunk_id": 1}])
     assert "1 running · 0 waiting · 1 worker" in frame_
     assert "1 of job 1" in frame_
@@ -315,12 +342,12 @@ def _cells(line: str) -> int:
 def test_what_there_is_no_room_for_is_counted_and_the_most_important_is_shown() -> None:
     lines = drawn(many(60, 40, 3), 100, 30)
     assert len(lines) == 30
-    text = "\n".join(lines)
-    assert "Jobs (65)" in text
+    shown = "\n".join(lines)
+    assert "Jobs (65)" in shown
     jobs = [line for line in lines if "/1,000,000" in line]
-    assert f"and {65 - len(jobs)} more" in text
+    assert f"and {65 - len(jobs)} more" in shown
     # The workers that do the most come first.
-    assert text.index("gpu39@box") < text.index("gpu38@box")
+    assert shown.index("gpu39@box") < shown.index("gpu38@box")
     assert len(jobs) > 8
     # Where it is narrow, columns go; what a job has done stays to the last.
     assert any("123,457/1,000,000" in line for line in drawn(many(3, 1, 1), 30, 24))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from cli.checks.examine import CHECKS
 from cli.checks.finding import Finding, Status
 from cli.checks.machine import cpu_findings, memory_findings
-from cli.checks.versions import PYTHONS
+from cli.checks.versions import EXTRAS, PYTHONS
 from tests.cli.doctor.conftest import Examine
 from tests.conftest import Run
+from tests.gpus import FIRST, SECOND, with_gpus
 from worker.cgroup import Limits, limits
 
 ROOT = Path(__file__).parents[3]
@@ -36,21 +38,38 @@ def test_the_python_that_is_needed_is_the_projects() -> None:
     assert sorted(map(str, PYTHONS)) == ["<3.13", ">=3.11"]
 
 
-@pytest.mark.parametrize(("version", "is_told"), [("2.0", True), ("3.15.9", False)])
+@pytest.mark.parametrize(
+    ("package", "version", "told"),
+    [
+        ("keras", "2.0", (Status.WRONG, "keras is 2.0, and must be <3.16,>=3.15", "pip install 'keras<3.16,>=3.15'")),
+        ("keras", "3.15.9", None),
+        ("s3fs", "1.0", (Status.WARNING, "s3fs is 1.0, and must be <2027,>=2026.4 to be of use", None)),
+        ("pytest", "1.0", None),
+    ],
+)
 def test_a_package_out_of_its_range_is_told(
-    version: str, is_told: bool, findings: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: str,
+    version: str,
+    told: tuple[Status, str, str | None] | None,
+    findings: Examine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    installed = tmp_path / f"keras-{version}.dist-info"
+    installed = tmp_path / f"{package}-{version}.dist-info"
     installed.mkdir()
-    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: keras\nVersion: {version}\n")
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     one = only(findings("versions"))
-    assert (one.status is Status.WRONG) == is_told
-    if is_told:
-        assert (one.what, one.mend) == (
-            "keras is 2.0, and must be <3.16,>=3.15",
-            "pip install 'keras<3.16,>=3.15'",
-        )
+    if told is None:
+        assert one.status is Status.OK
+    else:
+        assert (one.status, one.what) == told[:2]
+        assert one.mend == (told[2] or one.mend)
+
+
+def test_every_extra_for_users_is_known() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"demo", "dev"}
 
 
 def test_a_library_that_does_not_load_is_told(
@@ -99,6 +118,14 @@ def test_devices_that_there_are_not_are_told(findings: Examine, monkeypatch: pyt
     monkeypatch.setenv("REVIEWMILL_DEVICES", "toaster")
     first, *_ = findings("devices")
     assert (first.status, "toaster" in first.what, "auto" in first.mend) == (Status.WRONG, True, True)
+
+
+def test_gpus_are_told_and_so_is_one_that_is_lost(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in with_gpus(f"{FIRST}=lost", f"{SECOND}=NVIDIA H200").items():
+        monkeypatch.setenv(name, value)
+    found = [one for one in json.loads(run("doctor", "--json").stdout)["checks"] if one["check"] == "devices"]
+    assert (found[0]["status"], "NVML says of GPU 0" in found[0]["what"]) == ("warning", True)
+    assert f"run on 1 (NVIDIA H200, {SECOND}) for score and train" in found[1]["what"]
 
 
 def test_a_quota_of_less_than_the_cores_in_sight_is_warned_of() -> None:

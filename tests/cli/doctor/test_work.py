@@ -128,6 +128,24 @@ def test_work_that_nobody_takes_is_told(findings: Examine, alive: Callable[..., 
     assert only(findings("work")).status is Status.OK
 
 
+@pytest.mark.usefixtures("team_redis", "job")
+def test_work_that_waits_behind_other_work_of_its_kind_is_not_stuck(
+    findings: Examine, alive: Callable[..., None], database: Database
+) -> None:
+    """As behind a training, which may take hours."""
+    alive()
+    with database.write() as connection:
+        held = {"state": "leased", "lease_owner": "box:7", "lease_expires_at": utc_now(60)}
+        connection.execute(update(Chunk).values(held))
+        ids = store_reviews(connection, "f.csv", [SomeReview("1", "a text")])
+        create_job(connection, NewJob("score", {}, [ids]))
+        connection.execute(update(Job).values(created_at=utc_now(-600)))
+    assert only(findings("work")).status is Status.OK
+    with database.write() as connection:
+        connection.execute(update(Chunk).where(Chunk.state == "leased").values(lease_expires_at=utc_now(-60)))
+    assert "the queue score has 2 free chunks" in only(findings("work")).what
+
+
 @pytest.mark.usefixtures("job")
 def test_work_that_waits_for_an_embedded_stack_is_a_warning_only(findings: Examine) -> None:
     one = only(findings("work"))
