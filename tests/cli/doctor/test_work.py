@@ -17,7 +17,8 @@ from db.jobs import NewJob, create_job
 from db.registry import register_model
 from db.reviews import store_reviews
 from db.schedules import add_schedule
-from db.tables import Chunk, Job, Notification, WorkerProcess
+from db.settings import DatabaseSettings
+from db.tables import Chunk, Job, Model, Notification, WorkerProcess
 from db.workers import SignOfLife, register_worker
 from tests.cli.doctor.conftest import Examine
 from tests.conftest import Run
@@ -73,6 +74,25 @@ def alive(database: Database) -> Callable[..., None]:
 
 def test_files_of_models_are_those_that_were_registered(bert: Path, findings: Examine) -> None:
     assert "the files of 2 versions are those that were registered" in only(findings("models")).what
+
+
+def test_copies_of_models_in_a_store_are_looked_at_where_there_are_any(
+    bert: Path, database: Database, findings: Examine
+) -> None:
+    facts = read_checkpoint_facts(bert)
+    with database.write() as connection:
+        connection.execute(update(Model).where(Model.name == "mine").values(path=f"store:{facts.digest}"))
+    # Fetched at its first use, which is none of the doctor's business.
+    copy = DatabaseSettings().models_cache / facts.digest
+    assert only(findings("models")).status is Status.OK
+    assert not copy.exists()
+    shutil.copytree(bert, copy)
+    assert only(findings("models")).status is Status.OK
+    config = copy / "config.json"
+    config.write_text(config.read_text().replace("LABEL", "LABLE").replace("{", '{"spoiled": 1, ', 1))
+    damaged = only(findings("models"))
+    assert (damaged.status, damaged.mend) == (Status.WRONG, f"remove the copy: {copy}")
+    assert only(findings("models", quick=True)).status is Status.OK
 
 
 def test_a_damaged_model_file_is_told_with_what_to_do(bert: Path, findings: Examine) -> None:
