@@ -123,7 +123,7 @@ def _tell(load: Load, trouble: Trouble, began: float) -> Act:
 
 def _measures(connection: Connection, load: Load, trouble: Trouble, watch: Watch) -> Iterator[Measure]:
     yield from of_memory(watch.memory)
-    yield from of_redis(watch.redis, trouble.done[KILL])
+    yield from of_redis(watch.redis)
     yield from of_connections(watch.connections)
     yield from of_latencies("small jobs, from commit to end", _latencies(connection, load.small))
 

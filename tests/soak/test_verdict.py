@@ -52,14 +52,8 @@ def test_a_run_in_which_no_worker_lived_long_enough_proves_nothing() -> None:
 @pytest.mark.parametrize("leaking", ["keys", "MiB", "clients"])
 def test_what_grows_in_redis_is_told(leaking: str) -> None:
     series = {name: _steady(5.0, 2.0 if name == leaking else 0.0) for name in ("keys", "MiB", "clients")}
-    measures = list(of_redis({**series, "unacknowledged": _steady(4.0, 0.0)}, kills=2))
+    measures = list(of_redis(series))
     assert [one.name for one in measures if not one.holds] == [f"Redis: {leaking}"]
-
-
-def test_messages_that_no_kill_accounts_for_are_told() -> None:
-    series = {name: _steady(5.0, 0.0) for name in ("keys", "MiB", "clients")}
-    measures = list(of_redis({**series, "unacknowledged": _steady(9.0, 0.0)}, kills=2))
-    assert [one.name for one in measures if not one.holds] == ["Redis: messages of killed workers"]
 
 
 def test_connections_that_are_never_closed_are_told() -> None:

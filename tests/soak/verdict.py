@@ -14,8 +14,6 @@ _MEMORY_MIB, _MEMORY_SHARE = 12.0, 0.03
 #: What a series of Redis may grow: lists come and go as queues are empty or not, and so do commands' connections.
 _REDIS = {"keys": 4.0, "MiB": 0.5, "clients": 6.0}
 _CONNECTIONS = 6.0
-#: A killed process leaves the messages that it had in hand, for Redis to hand out again hours later.
-_UNACKED_A_KILL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,10 @@ def of_memory(series: Mapping[str, Series]) -> Iterator[Measure]:
     yield Measure("workers' processes too young to tell", None, float(not told), 0.0)
 
 
-def of_redis(series: Mapping[str, Series], kills: int) -> Iterator[Measure]:
-    """Keys, memory, connections and messages without an acknowledgement."""
+def of_redis(series: Mapping[str, Series]) -> Iterator[Measure]:
+    """Keys, memory and connections."""
     for name, allowed in _REDIS.items():
         yield from _of_growth(f"Redis: {name}", series[name], allowed)
-    # Of each process that lives, two may be in hand as well.
-    in_hand = 2 * _UNACKED_A_KILL
-    yield Measure(
-        "Redis: messages of killed workers",
-        None,
-        series["unacknowledged"].values[-1],
-        _UNACKED_A_KILL * kills + in_hand,
-    )
 
 
 def of_connections(series: Series) -> Iterator[Measure]:

@@ -16,8 +16,6 @@ _EVERY_S = 2.0
 _CONNECTIONS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()"
 )
-#: Where kombu keeps the messages that were taken and not acknowledged: those of killed workers, for six hours.
-_UNACKED = "reviewmill:unacked"
 
 
 @dataclass(slots=True)
@@ -48,7 +46,6 @@ class Watch:
         self.redis["keys"].add(now, self.mill.redis.dbsize())
         self.redis["MiB"].add(now, facts["used_memory"] / 2**20)
         self.redis["clients"].add(now, facts["connected_clients"])
-        self.redis["unacknowledged"].add(now, self.mill.redis.hlen(_UNACKED))
         with self.mill.database.read() as connection:
             self.connections.add(now, connection.scalar(_CONNECTIONS))
 
