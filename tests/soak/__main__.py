@@ -28,7 +28,7 @@ from tests.soak.acts import Act, play
 from tests.soak.books import what_is_wrong
 from tests.soak.load import SCHEDULE, Load
 from tests.soak.mill import Mill, run_mill
-from tests.soak.trouble import KILL, Trouble
+from tests.soak.trouble import Trouble
 from tests.soak.verdict import Measure, of_connections, of_latencies, of_memory, of_redis, table_of
 from tests.soak.watch import Watch
 
