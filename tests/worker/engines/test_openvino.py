@@ -1,6 +1,7 @@
 """What the OpenVINO engine is built of is built once, whole, and by another process; scoring then needs no more."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,24 @@ def test_scoring_needs_no_other_library(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["(2, 3)", "[]"]
     assert done.stderr == ""
+
+
+def test_nothing_is_told_to_the_makers_of_a_library(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib\n"
+        "from worker.engines.cpu.artefacts import build_artefacts\n"
+        "from worker.engines.openvino.engine import OpenVINOEngine\n"
+        "folder = build_artefacts(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), 'd' * 64).folder\n"
+        "OpenVINOEngine(folder / 'float32.xml')\n"
+        "print([name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module])\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [sys.executable, "-c", program, str(tmp_path / "engines"), str(CHECKPOINTS / "bert")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(home)})
+    assert done.stdout.splitlines()[-1] == "[]"
+    # Where it would note that nobody has refused, and a number to tell this machine by.
+    assert not (home / "intel").exists()
 
 
 def test_other_libraries_or_another_cpu_build_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
