@@ -2,15 +2,14 @@
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from worker.devices.gpus import find_gpus
 
 _MEMINFO = Path("/proc/meminfo")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 _CGROUPS = Path("/sys/fs/cgroup")
-_MIB = 1024 * 1024
 
 
 def memory_of(device: str) -> int:
@@ -19,7 +18,7 @@ def memory_of(device: str) -> int:
     Of a GPU all of its memory. On a CPU the machine's, or less where a control group (a container's limit) says so;
     a process that is pinned to a part of its parent's cores, as several beside each other are, has that part of it.
     """
-    if re.search(r"(^|/)gpu", device) and (found := _gpu_memory(os.environ.get("CUDA_VISIBLE_DEVICES", "0"))):
+    if device.startswith("gpu") and (found := _gpu_memory(os.environ.get("CUDA_VISIBLE_DEVICES", ""))):
         return found
     return int(min(_machine_memory(_MEMINFO), *cgroup_limits(_OWN_CGROUPS, _CGROUPS)) * _share_of_cores())
 
@@ -62,11 +61,6 @@ def _share_of_cores() -> float:
     return min(1.0, len(own) / len(parents))
 
 
-def _gpu_memory(visible: str) -> int | None:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    asked = ["--query-gpu=memory.total", "--format=csv,noheader,nounits", "-i", visible]
-    told = subprocess.run([program, *asked], capture_output=True, text=True, check=False)  # noqa: S603
-    words = told.stdout.split()
-    return int(words[0]) * _MIB if told.returncode == 0 and words and words[0].isdecimal() else None
+def _gpu_memory(uuid: str) -> int:
+    """Of the GPU with that UUID, 0 where NVML does not tell."""
+    return next((gpu.memory_bytes for gpu in find_gpus().gpus if gpu.uuid == uuid), 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tests.gpus import FIRST, SECOND, with_gpus
 from worker.memory_limits import cgroup_limits, memory_of
 from worker.settings import WorkerSettings
 
@@ -20,7 +21,7 @@ def write(path: Path, text: str) -> None:
 
 
 def test_a_cpu_has_the_machines_memory_or_the_containers() -> None:
-    assert 0 < memory_of("here/cpu") <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < memory_of("cpu@here") <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_every_group_above_counts(tmp_path: Path) -> None:
@@ -45,8 +46,9 @@ def test_where_there_are_no_groups_nothing_limits(tmp_path: Path) -> None:
 ASK = """
 import os, sys
 os.sched_setaffinity(0, eval(sys.argv[1]))
+from tests.gpus import FIRST, SECOND, with_gpus
 from worker.memory_limits import memory_of
-print(memory_of("here/cpu"))
+print(memory_of("cpu@here"))
 """
 
 
@@ -60,17 +62,21 @@ def test_a_process_with_a_part_of_the_cores_has_that_part_of_the_memory() -> Non
     assert told(cores[:1]) == pytest.approx(told(cores) / len(cores), rel=0.01)
 
 
-def test_a_gpu_has_its_own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho 40960\n')
-    driver.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert memory_of("here/gpu3") == memory_of("gpu3@here") == 40960 * MIB
-    assert (tmp_path / "asked").read_text().endswith("-i 3\n")
-    assert memory_of("here/cpu") == memory_of("cpu@here") != 40960 * MIB
-    driver.write_text("#!/bin/sh\nexit 9\n")
-    assert memory_of("here/gpu3") == memory_of("here/cpu")
+def test_a_gpu_has_its_own_memory() -> None:
+    program = "from worker.memory_limits import memory_of; print(memory_of('gpu1@here'), memory_of('cpu@here'))"
+
+    def told(uuid: str) -> list[int]:
+        environment = {**os.environ, **with_gpus(FIRST, SECOND), "CUDA_VISIBLE_DEVICES": uuid}
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+        )
+        return [int(word) for word in done.stdout.split()]
+
+    machines = told("GPU-of-nobody")[1]
+    assert told(SECOND) == [2048 * MIB, machines]
+    assert told(FIRST) == [1024 * MIB, machines]
+    # Of one that the driver does not know, the machine's is the limit.
+    assert told("GPU-of-nobody") == [machines, machines]
 
 
 def test_the_setting_is_a_size(monkeypatch: pytest.MonkeyPatch) -> None:

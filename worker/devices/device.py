@@ -11,12 +11,14 @@ class Device:
     """`name` is gpu0, gpu1 ... in the order of the PCI bus; cpu; or cpu0, cpu1 ... where several share the cores.
 
     `cores` are those that the process is pinned to, by the kernel's numbers; none for all that this process may use.
+    `memory_bytes` is a GPU's own memory.
     """
 
     name: str
     uuid: str = ""
     model: str = ""
     cores: tuple[int, ...] = ()
+    memory_bytes: int = 0
 
     @property
     def is_gpu(self) -> bool:

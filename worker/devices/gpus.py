@@ -36,11 +36,12 @@ def _ask(pynvml: Any) -> FoundGpus:
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(number)
             uuid, model = pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle)
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         except pynvml.NVMLError as error:
             # A GPU that fell off the bus takes nothing from the others.
             troubles.append(f"NVML says of GPU {number}: {error}")
         else:
-            gpus.append(Device(f"gpu{number}", uuid, model))
+            gpus.append(Device(f"gpu{number}", uuid, model, memory_bytes=memory.total))
     return FoundGpus(gpus, "; ".join(troubles))
 
 
