@@ -23,7 +23,7 @@ test: install .venv-peers/installed
 
 # Everything that breaks, the long ones too, and a table of what survived.
 faults: install
-	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal
+	$(BIN)/python -m pytest tests/faults tests/e2e/test_secrets.py -n 2 --dist worksteal
 
 # Twenty minutes of work, kills and pauses, in which nothing may grow or be lost. A short one: make soak MINUTES=4
 MINUTES ?= 20
