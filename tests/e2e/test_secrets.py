@@ -23,7 +23,6 @@ from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.engine import make_url
 
 from broker.redis_server import find_redis_server
-from cli.main import COMMANDS as KNOWN
 from db.database import Database
 from db.schema import upgrade
 from db.tables import Base, Notification
@@ -219,7 +218,7 @@ def test_no_secret_is_left_anywhere(
             result = run(*_filled(command, places))
             assert result.returncode == 0, result
             said += [result.stdout, result.stderr]
-        for command in [command for command in LOOKS if command[0] in KNOWN]:
+        for command in LOOKS:
             result = run(*command)
             assert result.returncode in (0, 1), result
             said += [result.stdout, result.stderr]
