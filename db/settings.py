@@ -5,8 +5,6 @@ from pathlib import Path
 from platformdirs import user_data_dir
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from db.allowed_models import AllowedModels, read_allowed_models
 from db.errors import DatabaseError
@@ -76,6 +74,10 @@ class AllowedModelsSettings(BaseSettings):
 
 
 def _with_password(url: str, password: SecretStr) -> str:
+    # Reading a file loads no database.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         parsed = make_url(url)
     except ArgumentError:

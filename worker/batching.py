@@ -96,9 +96,10 @@ def infer_in_batches(
     batches = BatchCutter(engine.costs, engine.streams).cut(lengths, token_budget)
 
     def take() -> Taken | None:
+        if (indices := next(batches, None)) is None:
+            return None
         check()
-        indices = next(batches, None)
-        return None if indices is None else (indices, collate([encoded[index] for index in indices], padding_id))
+        return indices, collate([encoded[index] for index in indices], padding_id)
 
     found: dict[int, np.ndarray] = {}
     for ended in infer_batches(engine, take):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -69,11 +69,16 @@ def ids_of(claims: Sequence[Claim]) -> dict[str, Any]:
     return {"jobs": sorted({claim.job_id for claim in claims}), "chunks": [claim.chunk_id for claim in claims]}
 
 
-def _standard_error() -> io.TextIOWrapper:
+def _standard_error() -> TextIO:
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        # A program that called us has put something else in its place.
+        return sys.stderr
     # A descriptor of its own: the one of standard error is turned away while TensorFlow is loaded, for seconds
     # in which other threads claim chunks and renew leases. Without a buffer a line is one write, however long it is:
     # a supervisor and its processes share a file.
-    raw = os.fdopen(os.dup(sys.stderr.fileno()), "wb", buffering=0)
+    raw = os.fdopen(os.dup(descriptor), "wb", buffering=0)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 

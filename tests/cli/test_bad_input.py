@@ -241,9 +241,13 @@ def test_a_teacher_whose_files_are_not_those_that_were_registered(run: Run, tmp_
     with (tmp_path / "folder" / "config.json").open("a") as file:
         file.write(" ")
     student = ("finetune", "data.csv", "--text", "body", "--name", "m", "--teacher", "mine", "--base", BERT)
-    refused(run(*student), "the files of the teacher mine@1 in", "are no longer those that were registered")
+    refused(
+        run(*student),
+        "the teacher mine@1 cannot be asked: the files of mine@1 in",
+        "are no longer those that were registered",
+    )
     shutil.rmtree(tmp_path / "folder")
-    refused(run(*student), "the files of the teacher mine@1 are gone")
+    refused(run(*student), "the teacher mine@1 cannot be asked: the files of mine@1 are gone")
     no_jobs(run)
 
 

@@ -200,6 +200,12 @@ def test_a_real_job_under_way_is_shown(
     assert "1 of job 1" in frame_
 
 
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # Tests that a shell runs in its background would hand down a Ctrl-C that is ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A terminal with `reviewmill top` in it."""
 
@@ -214,7 +220,7 @@ class Terminal:
             stderr=self.theirs,
             env={**os.environ, "TERM": "xterm-256color"} | {"COLUMNS": "", "LINES": ""},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
         self.shown = b""
 

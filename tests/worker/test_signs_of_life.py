@@ -15,6 +15,7 @@ from tests.system import wait_until
 from worker import signs_of_life
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
+from worker.model_size import size_in_memory
 from worker.models import LoadedModels
 from worker.scoring import score_chunks
 from worker.settings import WorkerSettings
@@ -46,7 +47,7 @@ def test_a_sign_tells_of_models_reviews_and_the_device(
     assert (sign.engine, sign.version) == ("openvino", version("reviewmill"))
     (told,) = sign.models
     assert (told["model"], told["precision"]) == ("bert@1", "float32")
-    assert told["bytes"] == (CHECKPOINTS / "bert" / "model.safetensors").stat().st_size
+    assert told["bytes"] == size_in_memory(CHECKPOINTS / "bert", "openvino", "float32")
     assert sign.reviews_per_s > 0
     assert 0 <= sign.busy <= 1
 
