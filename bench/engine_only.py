@@ -18,27 +18,24 @@ def main() -> None:
     """Print what inferring all texts takes; tokenizing and cutting batches are done before."""
     from worker.batching import BatchCutter, collate
     from worker.checkpoints.tokenizer import tokenize
-    from worker.streams import infer_batches
 
     task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     tokenizer, engine = _load(task)
     encoded = tokenize(tokenizer, task["texts"], None, MAX_TOKENS)
-    cutter = BatchCutter(engine.costs, engine.streams)
     batches = [
-        (indices, collate([encoded[index] for index in indices], tokenizer.pad_token_id))
-        for indices in cutter.cut([one.length for one in encoded], task["token_budget"])
+        collate([encoded[index] for index in indices], tokenizer.pad_token_id)
+        for indices in BatchCutter(engine.costs).cut([one.length for one in encoded], task["token_budget"])
     ]
-    engine.logits(batches[-1][1])
-    waiting = iter(batches)
+    engine.logits(batches[-1])
     began = time.perf_counter()
-    for ended in infer_batches(engine, lambda: next(waiting, None)):
-        ended.answer()
+    for batch in batches:
+        engine.logits(batch)
     seconds = time.perf_counter() - began
     answer = {
         "reviews": len(encoded),
         "seconds": seconds,
         "tokens": sum(one.length for one in encoded),
-        "batch_tokens": sum(batch.token_ids.size for _, batch in batches),
+        "batch_tokens": sum(batch.token_ids.size for batch in batches),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(answer))  # noqa: T201

@@ -1,47 +1,38 @@
 """Cutting tokenized reviews into batches of nearly equal lengths."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from worker.checkpoints.tokenizer import Encoded
 from worker.engines.base import Batch, BatchCosts, Engine
-from worker.streams import Taken, infer_batches
 
 
 class BatchCutter:
-    """Cuts batches for one engine, and remembers their shapes: one that the engine has met costs it less.
+    """Cuts batches for one engine, and remembers their shapes: one that the engine has met costs it less."""
 
-    `streams` is how many batches the engine computes at once.
-    """
-
-    def __init__(self, costs: BatchCosts, streams: int = 1) -> None:
+    def __init__(self, costs: BatchCosts) -> None:
         self._costs = costs
-        self._streams = streams
         # By length, at the place of each number of rows, what that shape costs beside its tokens.
         self._surcharges: dict[int, np.ndarray] = {}
 
     def cut(self, lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
         """Indices of the batches, the longest reviews first.
 
-        A batch of n reviews whose longest has m tokens costs n x m tokens, padding included, and stays within a
-        stream's share of the budget; a review longer than that goes alone. Of all cuts of the sorted reviews it is
+        A batch of n reviews whose longest has m tokens costs n x m tokens, padding included, and stays
+        within the budget; a review longer than the budget goes alone. Of all cuts of the sorted reviews it is
         the cheapest by `BatchCosts`: a wide batch is not filled up with short reviews just because they would fit.
         The longest go first, so that the expected time of arrival only gets better.
         """
         order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         widths = [lengths[i] for i in order]
-        ends = self._cheapest_ends(widths, self._share(widths, token_budget))
+        ends = self._cheapest_ends(widths, token_budget)
         first = 0
         while first < len(order):
             self._meet(ends[first] - first, widths[first])
             yield order[first : ends[first]]
             first = ends[first]
-
-    def _share(self, widths: Sequence[int], token_budget: int) -> int:
-        """The tokens of a batch on one stream. Few reviews are divided among the streams too."""
-        rows = -(-len(widths) // self._streams)
-        return min(token_budget // self._streams, rows * max(widths, default=0))
 
     def _cheapest_ends(self, widths: Sequence[int], token_budget: int) -> list[int]:
         """For each place in the descending lengths, where the batch that begins there had best end."""
@@ -49,12 +40,12 @@ class BatchCutter:
         ends = [count] * count
         # What the reviews from a place on cost, in tokens; known for the places behind before those in front.
         costs = np.zeros(count + 1, np.int64)
-        rows = np.arange(1, count + 1)
+        computed = self._computed(np.arange(1, count + 1))
         for first in range(count - 1, -1, -1):
             width = widths[first]
             most = min(count - first, max(1, token_budget // width))
-            of_size = costs[first + 1 : first + most + 1] + width * rows[:most]
-            of_size += self._surcharge(width, most)[1 : most + 1]
+            of_size = costs[first + 1 : first + most + 1] + width * computed[:most]
+            of_size += self._surcharge(width, int(computed[most - 1]))[computed[:most]]
             # Of sizes that cost the same the largest, so that equal reviews fill their batches.
             size = most - int(of_size[::-1].argmin())
             costs[first] = of_size[size - 1]
@@ -70,7 +61,12 @@ class BatchCutter:
         return known
 
     def _meet(self, rows: int, width: int) -> None:
-        self._surcharge(width, rows)[rows] = self._costs.call
+        computed = int(self._computed(rows))
+        self._surcharge(width, computed)[computed] = self._costs.call
+
+    def _computed(self, rows: Any) -> Any:
+        """As many rows as are computed for so many."""
+        return -(-rows // self._costs.rows) * self._costs.rows
 
 
 def collate(encoded: Sequence[Encoded], padding_id: int) -> Batch:
@@ -92,16 +88,9 @@ def infer_in_batches(
 
     What `check`, called before every batch, raises ends it.
     """
-    lengths = [one.length for one in encoded]
-    batches = BatchCutter(engine.costs, engine.streams).cut(lengths, token_budget)
-
-    def take() -> Taken | None:
-        if (indices := next(batches, None)) is None:
-            return None
-        check()
-        return indices, collate([encoded[index] for index in indices], padding_id)
-
     found: dict[int, np.ndarray] = {}
-    for ended in infer_batches(engine, take):
-        found.update(zip(ended.indices, ended.answer(), strict=True))
+    for indices in BatchCutter(engine.costs).cut([one.length for one in encoded], token_budget):
+        check()
+        batch = collate([encoded[index] for index in indices], padding_id)
+        found.update(zip(indices, engine.logits(batch), strict=True))
     return np.stack([found[index] for index in range(len(encoded))])

@@ -3,7 +3,9 @@
 A sequence is what a model reads at once: a review, or a window of a long one.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +17,6 @@ from worker.checkpoints.tokenizer import Encoded
 from worker.errors import reason_of
 from worker.memory import is_out_of_memory
 from worker.models import LoadedModel
-from worker.streams import Ended, Taken, infer_batches
 from worker.waiting import WaitingBatches
 
 #: After so many reviews that failed alone, and not one that was scored, it is the model that is broken.
@@ -32,11 +33,18 @@ class Costs:
         self._device_s = np.zeros(len(encoded))
         self._widths = np.zeros(len(encoded), np.int64)
 
-    def add(self, ended: Ended) -> None:
-        """Count the time of a batch, and where it succeeded its tokens, padding included."""
-        self._device_s[ended.indices] += ended.device_s / len(ended.indices)
-        if ended.error is None:
-            self._widths[ended.indices] = ended.batch.token_ids.shape[1]
+    @contextmanager
+    def timing(self, indices: Sequence[int], width: int) -> Iterator[None]:
+        """Count the time of the block, in which a batch is inferred, and where it succeeds its tokens.
+
+        `width` is what the batch was padded to, in tokens.
+        """
+        began = time.perf_counter()
+        try:
+            yield
+            self._widths[indices] = width
+        finally:
+            self._device_s[indices] += (time.perf_counter() - began) / len(indices)
 
     def of(self, indices: Sequence[int], device: str) -> Effort:
         """What these sequences took together on that device."""
@@ -74,40 +82,33 @@ def infer(
     """
     reviews = range(len(waiting.encoded)) if review_of is None else review_of
     inferred = Inferred(Costs(waiting.encoded))
-
-    def take() -> Taken | None:
-        taken = waiting.take()
-        if taken is not None:
-            before_batch(len(inferred.logits) + len(inferred.reasons))
-        return taken
-
-    for ended in infer_batches(loaded.engine, take):
-        inferred.costs.add(ended)
-        _count(loaded, ended)
-        if ended.error is not None:
-            _after_error(ended.error, loaded, waiting, ended, inferred, reviews)
+    while (taken := waiting.take()) is not None:
+        indices, batch = taken
+        before_batch(len(inferred.logits) + len(inferred.reasons))
+        try:
+            with (
+                inferred.costs.timing(indices, batch.token_ids.shape[1]),
+                metrics.inferring(loaded.serving, int(batch.padding_mask.sum()), batch.token_ids.size),
+            ):
+                logits = loaded.engine.logits(batch)
+        except Exception as error:
+            _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred, reviews)
         else:
-            inferred.logits.update(zip(ended.indices, ended.answer(), strict=True))
+            inferred.logits.update(zip(indices, logits, strict=True))
     return inferred
-
-
-def _count(loaded: LoadedModel, ended: Ended) -> None:
-    tokens = int(ended.batch.padding_mask.sum())
-    metrics.note_batch(
-        loaded.serving, tokens, ended.batch.token_ids.size, ended.device_s, failed=ended.error is not None
-    )
 
 
 def _after_error(
     error: Exception,
     loaded: LoadedModel,
     waiting: WaitingBatches,
-    ended: Ended,
+    indices: list[int],
+    tokens: int,
     inferred: Inferred,
     review_of: Sequence[int],
 ) -> None:
     """Decide what becomes of the sequences of a batch that failed."""
-    indices, reason = ended.indices, reason_of(error)
+    reason = reason_of(error)
     log.warning("batch failed", action="batch_failed", sequences=len(indices), reason=reason)
     if len(indices) == 1:
         inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
@@ -115,11 +116,8 @@ def _after_error(
         if not inferred.logits and len(failed) >= _BROKEN_AFTER:
             raise error
     elif is_out_of_memory(error):
-        tokens = ended.batch.token_ids.size * loaded.engine.streams
-        # Batches that were computed at once may fail together: the budget is halved for the first of them.
-        if tokens <= loaded.budget.tokens:
-            loaded.budget.halve(tokens)
-        waiting.cut_again(indices)
+        loaded.budget.halve(tokens)
+        waiting.put_back(indices)
     else:
         middle = len(indices) // 2
         waiting.put_back(indices[:middle], indices[middle:])

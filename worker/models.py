@@ -217,7 +217,7 @@ class LoadedModels:
             began = time.monotonic()
             budget = TokenBudget(self._database, record.id, self._alike, self._settings)
             tokenizer, engine = load_engine(name, record, self._settings.engines_dir, place.precision)
-            cutter = BatchCutter(engine.costs, engine.streams)
+            cutter = BatchCutter(engine.costs)
             loaded = LoadedModel(record, tokenizer, engine, budget, place.precision, cutter, self.device)
             metrics.note_loaded(loaded.serving, time.monotonic() - began)
             log.info("model loaded", action="model_loaded", **about, bytes=place.bytes)

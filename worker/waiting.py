@@ -27,16 +27,12 @@ class WaitingBatches:
     def take(self) -> tuple[list[int], Batch] | None:
         """The next batch, or None when all are taken."""
         if self._budget.tokens < self._cut_for_tokens:
-            self.cut_again([])
+            self._cut([index for indices, _ in self._waiting for index in indices])
         return self._waiting.popleft() if self._waiting else None
 
     def put_back(self, *parts: list[int]) -> None:
         """Let these sequences go next, each part as a batch of its own."""
         self._waiting.extendleft((part, self._collate(part)) for part in reversed(parts))
-
-    def cut_again(self, indices: list[int]) -> None:
-        """Let these sequences wait too, and cut all that waits for the budget as it is now."""
-        self._cut([*indices, *(index for indices, _ in self._waiting for index in indices)])
 
     def _cut(self, indices: Sequence[int]) -> None:
         self._cut_for_tokens = self._budget.tokens

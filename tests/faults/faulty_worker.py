@@ -18,7 +18,6 @@ from db.claims import Claim
 from db.database import Database
 from worker import lease, process, supervisor
 from worker.engines.base import Batch
-from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.tensorflow import TensorFlowEngine
 from worker.lease import Heartbeat
 
@@ -121,12 +120,6 @@ def hang_in_a_batch() -> None:
     TensorFlowEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
 
 
-def hang_in_the_streams() -> None:
-    """The same of an engine that computes batches in threads of their own, one for each core."""
-    os.environ["REVIEWMILL_ENGINE"] = "openvino"
-    OpenVINOEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
-
-
 #: What a worker of small memory can take.
 FITTING_TOKENS = 1_000
 
@@ -141,7 +134,6 @@ FAULTS = {
     "small-memory": small_memory,
     "out-of-memory": out_of_memory,
     "hang-in-a-batch": hang_in_a_batch,
-    "hang-in-the-streams": hang_in_the_streams,
 }
 
 if __name__ == "__main__":

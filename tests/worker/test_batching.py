@@ -18,7 +18,7 @@ from worker.engines.openvino.engine import _SHAPE_COSTS_TOKENS
 lengths_of_reviews = st.lists(st.integers(1, 600), max_size=200)
 
 
-all_costs = st.builds(BatchCosts, st.integers(0, 100), st.integers(0, 300))
+all_costs = st.builds(BatchCosts, st.integers(0, 100), st.integers(0, 300), st.integers(1, 4))
 
 
 @given(lengths_of_reviews, st.integers(64, 5_000), all_costs)
@@ -30,19 +30,6 @@ def test_every_review_is_in_one_batch_within_the_budget(lengths: list[int], budg
         assert len(batch) == 1 or len(batch) * longest <= budget
 
 
-@given(st.lists(st.integers(1, 600), min_size=1, max_size=60), st.integers(64, 20_000), st.integers(2, 8))
-def test_streams_share_the_budget_and_few_reviews(lengths: list[int], budget: int, streams: int) -> None:
-    batches = list(BatchCutter(BatchCosts(), streams).cut(lengths, budget))
-    for batch in batches:
-        assert len(batch) == 1 or streams * len(batch) * max(lengths[index] for index in batch) <= budget
-
-
-def test_few_reviews_are_divided_among_the_streams() -> None:
-    assert [len(batch) for batch in BatchCutter(BatchCosts(), 2).cut([30] * 10, 4_096)] == [5, 5]
-    assert [len(batch) for batch in BatchCutter(BatchCosts(), 4).cut([30] * 10, 4_096)] == [3, 3, 3, 1]
-    assert [len(batch) for batch in BatchCutter(BatchCosts(), 4).cut([30] * 2, 4_096)] == [1, 1]
-
-
 @given(lengths_of_reviews, st.integers(64, 5_000), all_costs)
 def test_the_longest_come_first(lengths: list[int], budget: int, costs: BatchCosts) -> None:
     in_order = [lengths[index] for batch in BatchCutter(costs).cut(lengths, budget) for index in batch]
@@ -51,7 +38,7 @@ def test_the_longest_come_first(lengths: list[int], budget: int, costs: BatchCos
 
 @given(st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=8), min_size=1, max_size=3), st.integers(64, 400))
 def test_no_other_cut_is_cheaper(chunks: list[list[int]], budget: int) -> None:
-    costs = BatchCosts(call=64, shape=150)
+    costs = BatchCosts(call=64, shape=150, rows=2)
     cutter, met = BatchCutter(costs), set[tuple[int, int]]()
     for lengths in chunks:
         widths = sorted(lengths, reverse=True)
@@ -59,7 +46,7 @@ def test_no_other_cut_is_cheaper(chunks: list[list[int]], budget: int) -> None:
         assert cost(batches, met, costs) == min(
             cost(other, met, costs) for other in every_cut(widths) if fits(other, budget)
         )
-        met |= {shape(batch) for batch in batches}
+        met |= {shape(batch, costs) for batch in batches}
 
 
 def test_shapes_that_were_met_are_cut_again() -> None:
@@ -86,12 +73,12 @@ def fits(cut: list[list[int]], budget: int) -> bool:
 
 
 def cost(cut: list[list[int]], met: set[tuple[int, int]], costs: BatchCosts) -> int:
-    shapes = [shape(batch) for batch in cut]
+    shapes = [shape(batch, costs) for batch in cut]
     return sum(rows * width + costs.call + costs.shape * ((rows, width) not in met) for rows, width in shapes)
 
 
-def shape(batch: list[int]) -> tuple[int, int]:
-    return len(batch), max(batch)
+def shape(batch: list[int], costs: BatchCosts) -> tuple[int, int]:
+    return -(-len(batch) // costs.rows) * costs.rows, max(batch)
 
 
 def test_equal_reviews_fill_their_batches() -> None:
@@ -103,7 +90,7 @@ def test_less_than_a_twentieth_of_real_batches_is_padding(source: str) -> None:
     texts = [str(record.values["text"]) for record in islice(open_source(source).records(), 1_000)]
     encoded = tokenize(load_tokenizer(minilm_directory()), texts, None, 512)
     # OpenVINO on two cores, with the most padding that it may come to.
-    cutter = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS), 2)
+    cutter = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS, rows=2))
     batches = [collate([encoded[i] for i in batch], 0) for batch in cutter.cut([e.length for e in encoded], 4096)]
     area = sum(batch.token_ids.size for batch in batches)
     assert sum(int(batch.padding_mask.sum()) for batch in batches) > 0.95 * area

@@ -16,11 +16,10 @@ from db.registry import RegisteredModel
 from db.tables import Chunk, Failure, Prediction
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import SomeReview
-from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
-from worker.engines.base import Batch, BatchCosts
+from worker.engines.base import Batch
 from worker.inference import infer
 from worker.models import LoadedModel, LoadedModels
 from worker.scoring import score_chunks
@@ -31,10 +30,10 @@ Make = Callable[..., int]
 
 
 class Small:
-    """A real engine on a device of which each stream takes so many tokens, and remembers what it was given."""
+    """A real engine on a device that takes so many tokens, and remembers what it was given."""
 
-    def __init__(self, engine: object, tokens: int, streams: int = 1) -> None:
-        self.engine, self.tokens, self.streams, self.batches = engine, tokens, streams, []
+    def __init__(self, engine: object, tokens: int) -> None:
+        self.engine, self.tokens, self.batches = engine, tokens, []
 
     def logits(self, batch: Batch) -> np.ndarray:
         self.batches.append(batch.token_ids.size)
@@ -116,23 +115,20 @@ def test_a_model_that_fails_on_everything_is_not_the_reviews_fault(
     assert "token 218 has no embedding" in one.error
 
 
-@pytest.mark.parametrize("streams", [1, 2])
 def test_out_of_memory_halves_the_budget_and_goes_on(
-    context: WorkerContext, loaded: LoadedModel, make_chunk: Make, streams: int
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
 ) -> None:
-    small = Small(loaded.engine, 100, streams)
-    cutter = BatchCutter(BatchCosts(), streams)
-    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=small, cutter=cutter)
+    small = Small(loaded.engine, tokens=100)
+    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=small)
     reviews = [SomeReview(str(number), f"a wonderful film number {number}") for number in range(200)]
     assert loaded.budget.tokens == context.settings.token_budget == 512
     run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
     one, failures = job(context.database)
     assert (one.state, one.scored, failures) == ("done", 200, [])
-    assert 50 * streams < loaded.budget.tokens <= 100 * streams
+    assert 50 < loaded.budget.tokens <= 100
     refused = [size for size in small.batches if size > 100]
-    # A halving each, not a failure for each batch, but for those that were under way.
-    assert len(refused) <= 3 * (1 if streams == 1 else streams + 1)
-    assert sorted(small.batches[: len(refused)]) == sorted(refused)
+    assert len(refused) <= 3  # a halving each, not a failure for each batch
+    assert small.batches[: len(refused)] == refused
 
 
 def test_what_inferring_took_is_noted_with_the_chunks_end(

@@ -82,8 +82,6 @@ class Served:
     takes_s: float = 0.0
     jobs: list[tuple[int, ...]] = field(default_factory=list)
 
-    streams = 1
-
     def __call__(self, context: WorkerContext, claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
         self.jobs.append(tuple(claim.job_id for claim in claims))
         time.sleep(self.takes_s)

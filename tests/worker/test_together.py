@@ -37,8 +37,6 @@ class Watched:
     reviews: int = 0
     batches: int = 0
 
-    streams = 1
-
     def logits(self, batch: Batch) -> np.ndarray:
         if not self.batches:
             self.happen()

@@ -27,21 +27,17 @@ class BatchCosts:
 
     `call` is for calling the engine and starting its kernels: measured, MiniLM on two cores pays for some 30; a larger
     figure makes larger batches with more padding. `shape` is for a number of rows and a length that the engine meets
-    for the first time and has to make kernels for.
+    for the first time and has to make kernels for. Rows are computed `rows` at once: one fewer than a multiple saves
+    nothing.
     """
 
     call: int = 64
     shape: int = 0
+    rows: int = 1
 
 
 class Engine(Protocol):
-    """Runs one checkpoint on one device.
-
-    It computes a batch on each of its `streams` at once: so many threads may ask for logits at the same time. A token
-    budget is what all of them take together.
-    """
-
-    streams: int
+    """Runs one checkpoint on one device."""
 
     @property
     def costs(self) -> BatchCosts:

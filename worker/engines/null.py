@@ -12,7 +12,6 @@ class NullEngine:
     """Logits made up from a review's first tokens, without a model: the same review always gets the same."""
 
     costs = BatchCosts()
-    streams = 1
 
     def __init__(self, classes: int) -> None:
         """`classes` is the number of logits a review gets."""

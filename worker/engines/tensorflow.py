@@ -19,7 +19,6 @@ class ModelEngine:
     """Inference with a model that is there, with the weights it has at each batch."""
 
     costs = BatchCosts()
-    streams = 1
 
     def __init__(self, model: Classifier) -> None:
         """The first batch pays for the one trace."""

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +27,8 @@ TEXTS = ["A wonderful film.", "caf\u00e9 \u2603 " * 40, "the price, terrible!"]
 PAIRS = [None, "and a pair", None]
 
 
-def batch(rows: int, length: int, seed: int = 0) -> Batch:
-    ids = np.random.default_rng(seed).integers(5, 150, (rows, length), dtype=np.int32)
+def batch(rows: int, length: int) -> Batch:
+    ids = np.random.default_rng(0).integers(5, 150, (rows, length), dtype=np.int32)
     return Batch(ids, np.zeros_like(ids), np.ones_like(ids))
 
 
@@ -58,16 +57,18 @@ def test_what_is_built_scores_as_the_checkpoint_does(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
-def test_batches_that_are_computed_at_once_get_their_own_logits(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+def test_rows_that_are_dealt_out_to_cores_come_back_in_order(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(cores)))
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
-    assert engine.streams == cores
-    batches = [batch(rows, length, seed=rows) for rows in range(1, 8) for length in (3, 9, 20)]
-    alone = [engine.logits(one) for one in batches]
-    with ThreadPoolExecutor(cores) as pool:
-        together = list(pool.map(engine.logits, batches * 3))
-    for logits, expected in zip(together, alone * 3, strict=True):
-        np.testing.assert_allclose(logits, expected, atol=1e-6)
+    assert engine.costs.rows == cores
+    for rows in range(1, 8):
+        whole = batch(rows, 6)
+        alone = [engine.logits(Batch(*(array[at : at + 1] for array in arrays_of(whole)))) for at in range(rows)]
+        np.testing.assert_allclose(engine.logits(whole), np.concatenate(alone), atol=1e-6)
+
+
+def arrays_of(one: Batch) -> tuple[np.ndarray, ...]:
+    return one.token_ids, one.segment_ids, one.padding_mask
 
 
 def test_logits_are_the_callers_to_keep(tmp_path: Path) -> None:
@@ -190,10 +191,10 @@ class Full:
 def test_what_was_kept_is_let_go_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
     expected = engine.logits(batch(3, 5))
-    engine._requests._idle = [Full()]
+    engine._requests = [Full(), *engine._requests[1:]]
     np.testing.assert_array_equal(engine.logits(batch(3, 5)), expected)
     # With nothing left to let go it is the batch that is too large.
-    engine._requests = None
+    engine._requests = []
     engine._compile = lambda: type("Compiled", (), {"create_infer_request": Full})()
     with pytest.raises(MemoryError, match="no memory for 15 tokens in one batch"):
         engine.logits(batch(3, 5))

@@ -59,8 +59,6 @@ class Diverged:
 
     costs = BatchCosts()
 
-    streams = 1
-
     def logits(self, batch: Any) -> np.ndarray:
         return np.full((len(batch.token_ids), 1), np.inf, np.float32)
 

@@ -19,7 +19,6 @@ class OnnxEngine:
     """Inference on the CPU, in the number formats that stand in the graph."""
 
     costs = BatchCosts()
-    streams = 1
 
     def __init__(self, graph: Path) -> None:
         """Load the file of a graph."""
