@@ -41,7 +41,9 @@ with _quiet():
 #: As many threads as this process may use cores, whether it was pinned to them by us or by somebody else.
 _THREADS = len(os.sched_getaffinity(0))
 tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
-tf.config.threading.set_inter_op_parallelism_threads(_THREADS)
+# One operation after the other, each on all cores: where oneDNN computes two of a training's small products at the same
+# time, TensorFlow 2.21 now and then breaks the heap, and the process dies (about 1 in 15 at the first training).
+tf.config.threading.set_inter_op_parallelism_threads(1)
 
 if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("GPU-") and not tf.config.list_physical_devices("GPU"):
     structlog.get_logger().warning(
