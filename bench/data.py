@@ -1,4 +1,4 @@
-"""The reviews that are timed: real ones, in the order of their hashes, other ones each round."""
+"""The reviews that are timed: real ones, in the order of their hashes, other ones each round while there are enough."""
 
 import json
 from collections.abc import Sequence
@@ -42,13 +42,12 @@ class DataSet:
 
 
 def load_data_set(name: str, reviews: int, rounds: int, model: Path) -> DataSet:
-    """Read a demo set, both splits. With too few reviews for so many rounds the rounds get fewer."""
+    """Read a demo set, both splits. With too few reviews for other ones each round, all rounds get the same."""
     texts = _texts(name, WARM_UP + reviews * rounds)
     warm_up, rest = texts[:WARM_UP], texts[WARM_UP:]
-    size = min(reviews, len(rest) // rounds)
-    lengths = _lengths(rest, model)
-    slices = [Slice(rest[i : i + size], lengths[i : i + size]) for i in range(0, size * rounds, size)]
-    return DataSet(name, warm_up, slices)
+    lengths, size = _lengths(rest, model), min(reviews, len(rest))
+    begins = [number * size if size * rounds <= len(rest) else 0 for number in range(rounds)]
+    return DataSet(name, warm_up, [Slice(rest[at : at + size], lengths[at : at + size]) for at in begins])
 
 
 def cut_texts(texts: Sequence[str], model: Path, token_budget: int) -> list[list[int]]:

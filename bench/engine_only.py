@@ -15,16 +15,19 @@ from bench.data import MAX_TOKENS
 
 
 def main() -> None:
-    """Print what inferring all texts takes; tokenizing and cutting batches are done before."""
-    from worker.batching import BatchCutter, collate
+    """Print what inferring all texts takes in the batches of a worker; tokenizing and cutting are done before."""
+    from producer.settings import ProducerSettings
+    from worker.batching import BatchCutter
     from worker.checkpoints.tokenizer import tokenize
 
     task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     tokenizer, engine = _load(task)
     encoded = tokenize(tokenizer, task["texts"], None, MAX_TOKENS)
+    cutter, size = BatchCutter(engine.costs), ProducerSettings().chunk_size
     batches = [
-        collate([encoded[index] for index in indices], tokenizer.pad_token_id)
-        for indices in BatchCutter(engine.costs).cut([one.length for one in encoded], task["token_budget"])
+        cutter.collate([chunk[index] for index in indices], tokenizer.pad_token_id, task["token_budget"])
+        for chunk in (encoded[first : first + size] for first in range(0, len(encoded), size))
+        for indices in cutter.cut([one.length for one in chunk], task["token_budget"])
     ]
     engine.logits(batches[-1])
     began = time.perf_counter()

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 from bench.data import DataSet, Slice
@@ -13,19 +12,19 @@ from bench.peer import TOKEN_BUDGET
 from bench.result import Result, Skipped
 from worker.engines.cpu.variants import candidates
 
-#: Reviews of the first warm-up, on which int8 is calibrated and held against float32; later ones only warm up.
-_FIRST_WARM_UP, _WARM_UP = 132, 16
+#: Reviews of the warm-up, on which int8 is calibrated, once, and held against float32.
+_WARM_UP = 132
 #: The guard's verdict is not asked for here, where a precision is ordered: a glance is enough.
 _GUARD_TEXTS = "32"
 
 
 class EndToEnd:
-    """From enqueued to committed, on a stack that is warm, on other reviews each round."""
+    """From enqueued to committed, on a stack that is warm, each round in a home that knows no review."""
 
     def __init__(
         self, folder: Path, model: Path, data: DataSet, engine: str, precision: str, device: str = "cpu"
     ) -> None:
-        environment = {
+        self._environment = {
             "REVIEWMILL_ENGINE": engine,
             "REVIEWMILL_PRECISION": precision,
             "REVIEWMILL_ENGINES": str(folder / "engines"),
@@ -35,17 +34,15 @@ class EndToEnd:
             "REVIEWMILL_REDIS_URL": "",
             "REVIEWMILL_DATABASE_URL": "",
         }
-        self._mill = Mill(folder / f"{data.name}-{engine}-{precision}", model, environment)
-        self._warm_up = iter(data.warm_up)
-        self._next_warm_up = _FIRST_WARM_UP
-        self._precision = precision
+        self._home = folder / f"{data.name}-{engine}-{precision}"
+        self._model = model
+        self._warm_up = data.warm_up[:_WARM_UP]
 
     def run(self, reviews: Slice) -> Result:
         """Score them; raises Skipped where that fails."""
-        warm_up = list(islice(self._warm_up, self._next_warm_up))
-        self._next_warm_up = _WARM_UP
+        mill = Mill(self._home, self._model, self._environment)
         try:
-            scored = self._mill.score(reviews.texts, warm_up)
+            scored = mill.score(reviews.texts, self._warm_up)
         except RuntimeError as error:
             raise Skipped(f"it failed: {error}") from error
         details = ("command_s", "device_busy", "worker_peak_mib", "precision")

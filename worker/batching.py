@@ -1,5 +1,6 @@
 """Cutting tokenized reviews into batches of nearly equal lengths."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ class BatchCutter:
         self._costs = costs
         # By length, at the place of each number of rows, what that shape costs beside its tokens.
         self._surcharges: dict[int, np.ndarray] = {}
+        #: Shapes that the engine has met: rows, as many as are computed at once, and tokens of each.
+        self._met: set[tuple[int, int]] = set()
 
     def cut(self, lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
         """Indices of the batches, the longest reviews first.
@@ -30,9 +33,30 @@ class BatchCutter:
         ends = self._cheapest_ends(widths, token_budget)
         first = 0
         while first < len(order):
-            self._meet(ends[first] - first, widths[first])
             yield order[first : ends[first]]
             first = ends[first]
+
+    def shape(self, rows: int, width: int, token_budget: int) -> tuple[int, int]:
+        """The rows, and tokens a row, that a batch of so many is best padded to; the engine will then have met them.
+
+        It is one that was met before where that costs less than making kernels for another, and is within the budget.
+        So jobs of all sizes come in few shapes: a library keeps the kernels of each, some hundred KB and more.
+        """
+        own = int(self._computed(rows)), width
+        if self._costs.shape and own not in self._met:
+            most = min(own[0] * width + self._costs.shape, token_budget)
+            # A copy: another task of this process may cut for the same engine.
+            larger = [met for met in tuple(self._met) if met[0] >= rows and met[1] >= width]
+            nearest = min(larger, key=math.prod, default=None)
+            if nearest is not None and math.prod(nearest) <= most:
+                return nearest
+        self._meet(*own)
+        return rows, width
+
+    def collate(self, encoded: Sequence[Encoded], padding_id: int, token_budget: int) -> Batch:
+        """Pad to the shape that suits the engine best; see `collate`."""
+        width = max(one.length for one in encoded)
+        return collate(encoded, padding_id, self.shape(len(encoded), width, token_budget))
 
     def _cheapest_ends(self, widths: Sequence[int], token_budget: int) -> list[int]:
         """For each place in the descending lengths, where the batch that begins there had best end."""
@@ -61,18 +85,23 @@ class BatchCutter:
         return known
 
     def _meet(self, rows: int, width: int) -> None:
-        computed = int(self._computed(rows))
-        self._surcharge(width, computed)[computed] = self._costs.call
+        self._met.add((rows, width))
+        self._surcharge(width, rows)[rows] = self._costs.call
 
     def _computed(self, rows: Any) -> Any:
         """As many rows as are computed for so many."""
         return -(-rows // self._costs.rows) * self._costs.rows
 
 
-def collate(encoded: Sequence[Encoded], padding_id: int) -> Batch:
-    """Pad to the longest: int32 arrays of [reviews, tokens], the mask 1 where a token is."""
+def collate(encoded: Sequence[Encoded], padding_id: int, shape: tuple[int, int] | None = None) -> Batch:
+    """Pad to the longest, or to a larger shape: int32 arrays of [reviews, tokens], the mask 1 where a token is.
+
+    Rows beyond the reviews are padding throughout.
+    """
     lengths = np.array([one.length for one in encoded])
-    is_token = np.arange(lengths.max()) < lengths[:, None]
+    rows, width = shape or (len(lengths), int(lengths.max()))
+    is_token = np.zeros((rows, width), bool)
+    is_token[: len(lengths)] = np.arange(width) < lengths[:, None]
     token_ids = np.full(is_token.shape, padding_id, np.int32)
     segment_ids = np.zeros(is_token.shape, np.int32)
     # All rows at once: the places of the tokens are in the order of the rows.
@@ -89,8 +118,9 @@ def infer_in_batches(
     What `check`, called before every batch, raises ends it.
     """
     found: dict[int, np.ndarray] = {}
-    for indices in BatchCutter(engine.costs).cut([one.length for one in encoded], token_budget):
+    cutter = BatchCutter(engine.costs)
+    for indices in cutter.cut([one.length for one in encoded], token_budget):
         check()
-        batch = collate([encoded[index] for index in indices], padding_id)
-        found.update(zip(indices, engine.logits(batch), strict=True))
+        batch = cutter.collate([encoded[index] for index in indices], padding_id, token_budget)
+        found.update(zip(indices, engine.logits(batch)[: len(indices)], strict=True))
     return np.stack([found[index] for index in range(len(encoded))])

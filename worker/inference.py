@@ -31,30 +31,31 @@ class Costs:
     def __init__(self, encoded: Sequence[Encoded]) -> None:
         self._lengths = np.array([one.length for one in encoded], np.int64)
         self._device_s = np.zeros(len(encoded))
-        self._widths = np.zeros(len(encoded), np.int64)
+        #: Padding included: each sequence's share of its batch, in tokens; 0 until one succeeds.
+        self._shares = np.zeros(len(encoded))
 
     @contextmanager
-    def timing(self, indices: Sequence[int], width: int) -> Iterator[None]:
+    def timing(self, indices: Sequence[int], size: int) -> Iterator[None]:
         """Count the time of the block, in which a batch is inferred, and where it succeeds its tokens.
 
-        `width` is what the batch was padded to, in tokens.
+        `size` is that of the whole batch, in tokens, with its padding.
         """
         began = time.perf_counter()
         try:
             yield
-            self._widths[indices] = width
+            self._shares[indices] = size / len(indices)
         finally:
             self._device_s[indices] += (time.perf_counter() - began) / len(indices)
 
     def of(self, indices: Sequence[int], device: str) -> Effort:
         """What these sequences took together on that device."""
         chosen = np.asarray(indices, np.int64)
-        widths = self._widths[chosen]
+        shares = self._shares[chosen]
         return Effort(
             device=device,
             device_s=float(self._device_s[chosen].sum()),
-            tokens=int(self._lengths[chosen][widths > 0].sum()),
-            batch_tokens=int(widths.sum()),
+            tokens=int(self._lengths[chosen][shares > 0].sum()),
+            batch_tokens=round(float(shares.sum())),
         )
 
 
@@ -87,14 +88,15 @@ def infer(
         before_batch(len(inferred.logits) + len(inferred.reasons))
         try:
             with (
-                inferred.costs.timing(indices, batch.token_ids.shape[1]),
+                inferred.costs.timing(indices, batch.token_ids.size),
                 metrics.inferring(loaded.serving, int(batch.padding_mask.sum()), batch.token_ids.size),
             ):
                 logits = loaded.engine.logits(batch)
         except Exception as error:
             _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred, reviews)
         else:
-            inferred.logits.update(zip(indices, logits, strict=True))
+            # Rows of padding may follow.
+            inferred.logits.update(zip(indices, logits[: len(indices)], strict=True))
     return inferred
 
 

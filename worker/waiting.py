@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from worker.batching import BatchCutter, collate
+from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Encoded
 from worker.engines.base import Batch
 from worker.memory import TokenBudget
@@ -41,4 +41,5 @@ class WaitingBatches:
         self._waiting = deque((part, self._collate(part)) for part in parts)
 
     def _collate(self, indices: Sequence[int]) -> Batch:
-        return collate([self.encoded[index] for index in indices], self._padding_id)
+        chosen = [self.encoded[index] for index in indices]
+        return self._cutter.collate(chosen, self._padding_id, self._cut_for_tokens)

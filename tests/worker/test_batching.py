@@ -46,7 +46,7 @@ def test_no_other_cut_is_cheaper(chunks: list[list[int]], budget: int) -> None:
         assert cost(batches, met, costs) == min(
             cost(other, met, costs) for other in every_cut(widths) if fits(other, budget)
         )
-        met |= {shape(batch, costs) for batch in batches}
+        met |= {(rows + rows % 2, width) for rows, width in shapes_of(cutter, batches, budget)}
 
 
 def test_shapes_that_were_met_are_cut_again() -> None:
@@ -57,8 +57,45 @@ def test_shapes_that_were_met_are_cut_again() -> None:
     for cutter, met in shapes.items():
         for lengths in chunks:
             batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, 2_048)]
-            met |= {(len(batch), batch[0]) for batch in batches}
+            met |= set(shapes_of(cutter, batches, 2_048))
     assert len(shapes[dear]) < len(shapes[free]) / 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(1, 64)), min_size=1, max_size=50),
+    st.integers(64, 2_560),
+    all_costs,
+)
+def test_a_batch_is_padded_no_further_than_a_new_shape_costs(
+    batches: list[tuple[int, int]], budget: int, costs: BatchCosts
+) -> None:
+    cutter, shapes = BatchCutter(costs), set()
+    for rows, width in batches:
+        shape = cutter.shape(rows, width, budget)
+        if shape == (rows, width):
+            shapes.add((-(-rows // costs.rows) * costs.rows, width))
+            continue
+        # Another is one that was met, with room for all, and not too much.
+        assert shape in shapes
+        assert shape[0] >= rows
+        assert shape[1] >= width
+        assert shape[0] * shape[1] <= min(budget, -(-rows // costs.rows) * costs.rows * width + costs.shape)
+
+
+def test_jobs_of_all_sizes_come_in_few_shapes() -> None:
+    drawn = np.random.default_rng(7)
+    jobs = [drawn.integers(7, 64, drawn.integers(1, 40)).tolist() for _ in range(1_000)]
+    cutter, few, all_ = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS, rows=2)), set(), set()
+    for lengths in jobs:
+        batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, 2_048)]
+        few |= set(shapes_of(cutter, batches, 2_048))
+        all_ |= {(len(batch), batch[0]) for batch in batches}
+    assert len(few) < len(all_) / 2
+
+
+def shapes_of(cutter: BatchCutter, batches: list[list[int]], budget: int) -> list[tuple[int, int]]:
+    """What batches, each of the lengths of its reviews, are padded to."""
+    return [cutter.shape(len(batch), batch[0], budget) for batch in batches]
 
 
 def every_cut(widths: list[int]) -> Iterator[list[list[int]]]:
@@ -91,7 +128,8 @@ def test_less_than_a_twentieth_of_real_batches_is_padding(source: str) -> None:
     encoded = tokenize(load_tokenizer(minilm_directory()), texts, None, 512)
     # OpenVINO on two cores, with the most padding that it may come to.
     cutter = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS, rows=2))
-    batches = [collate([encoded[i] for i in batch], 0) for batch in cutter.cut([e.length for e in encoded], 4096)]
+    cut = cutter.cut([one.length for one in encoded], 4096)
+    batches = [cutter.collate([encoded[index] for index in batch], 0, 4096) for batch in cut]
     area = sum(batch.token_ids.size for batch in batches)
     assert sum(int(batch.padding_mask.sum()) for batch in batches) > 0.95 * area
     # Nor are the batches so small that calling the engine takes the time that padding did.
@@ -106,3 +144,11 @@ def test_padding_is_marked_and_holds_the_padding_id() -> None:
     assert batch.segment_ids.tolist() == [[0, 1, 0], [0, 0, 0]]
     assert batch.padding_mask.tolist() == [[1, 1, 0], [1, 1, 1]]
     assert {array.dtype for array in (batch.token_ids, batch.segment_ids, batch.padding_mask)} == {np.dtype(np.int32)}
+
+
+def test_a_batch_may_be_padded_to_a_larger_shape() -> None:
+    one = Encoded(np.array([5, 6], np.int32), np.array([0, 1], np.int32), 2, False)
+    batch = collate([one], padding_id=1, shape=(2, 3))
+    assert batch.token_ids.tolist() == [[5, 6, 1], [1, 1, 1]]
+    assert batch.segment_ids.tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert batch.padding_mask.tolist() == [[1, 1, 0], [0, 0, 0]]

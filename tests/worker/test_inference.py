@@ -16,10 +16,11 @@ from db.registry import RegisteredModel
 from db.tables import Chunk, Failure, Prediction
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import SomeReview
+from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Encoded, tokenize
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
-from worker.engines.base import Batch
+from worker.engines.base import Batch, BatchCosts
 from worker.inference import infer
 from worker.models import LoadedModel, LoadedModels
 from worker.scoring import score_chunks
@@ -149,6 +150,22 @@ def test_what_inferring_took_is_noted_with_the_chunks_end(
     assert max(small.batches) > 100
     assert effort.batch_tokens == sum(size for size in small.batches if size <= 100)
     assert 0 < effort.device_s < took_s
+
+
+def test_a_batch_that_is_padded_to_a_shape_that_was_met_counts_all_of_it(
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
+) -> None:
+    small, cutter = Small(loaded.engine, tokens=100), BatchCutter(BatchCosts(shape=80))
+    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=small, cutter=cutter)
+    assert cutter.shape(3, 30, 512) == (3, 30)
+    run_chunk(
+        context, make_chunk(loaded.record.id, [SomeReview("1", "good film"), SomeReview("2", "bad")]), score_chunks
+    )
+    one, failures = job(context.database)
+    assert (one.state, one.scored, failures) == ("done", 2, [])
+    assert small.batches == [90]
+    with context.database.read() as connection:
+        assert connection.execute(select(Chunk.tokens, Chunk.batch_tokens)).one() == (10, 90)
 
 
 def test_the_budget_is_remembered_for_that_model_and_device(

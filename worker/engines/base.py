@@ -27,8 +27,8 @@ class BatchCosts:
 
     `call` is for calling the engine and starting its kernels: measured, MiniLM on two cores pays for some 30; a larger
     figure makes larger batches with more padding. `shape` is for a number of rows and a length that the engine meets
-    for the first time and has to make kernels for. Rows are computed `rows` at once: one fewer than a multiple saves
-    nothing.
+    for the first time and has to make kernels for; to spare that, a batch is padded by as much. `rows` are computed at
+    once: one fewer than a multiple saves nothing.
     """
 
     call: int = 64

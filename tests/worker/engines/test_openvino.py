@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from db.checkpoint import read_checkpoint_facts
 from tests.poison import make_poisoned_checkpoint
 from tests.samples import CHECKPOINTS
+from worker.batching import collate
 from worker.checkpoints.tokenizer import load_tokenizer, read_tokenizer, tokenize
 from worker.checkpoints.weights import read_weights
 from worker.engines.base import Batch, Engine
@@ -54,6 +55,9 @@ def test_what_is_built_scores_as_the_checkpoint_does(tmp_path: Path, name: str) 
         logits = engine.logits(batch(*shape))
         assert logits.dtype == np.float32
         np.testing.assert_array_equal(logits, direct.logits(batch(*shape)))
+    encoded = tokenize(stored, TEXTS, PAIRS, 30)
+    fitting, padded = (engine.logits(collate(encoded, stored.pad_token_id, shape)) for shape in (None, (5, 36)))
+    np.testing.assert_allclose(padded[: len(TEXTS)], fitting, atol=1e-5)
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
