@@ -42,8 +42,10 @@ class BatchCutter:
         It is one that was met before where that costs less than making kernels for another, and is within the budget.
         So jobs of all sizes come in few shapes: a library keeps the kernels of each, some hundred KB and more.
         """
+        if not self._costs.shape:
+            return rows, width  # nothing is kept for it, here either
         own = int(self._computed(rows)), width
-        if self._costs.shape and own not in self._met:
+        if own not in self._met:
             most = min(own[0] * width + self._costs.shape, token_budget)
             # A copy: another task of this process may cut for the same engine.
             larger = [met for met in tuple(self._met) if met[0] >= rows and met[1] >= width]
