@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-#: Token ids, of all words together, that are kept before the memory starts afresh: some 40 MB with their words.
-_MOST_IDS = 400_000
+#: Token ids of a generation of words: two of them are some 20 MB with their words.
+_MOST_IDS = 100_000
 _MARKS = re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 #: Runs of anything but the space and the punctuation of ASCII, and each such mark. What else ends a word to the
 #: tokenizer may stand in the middle of a run: the run then has the ids of several words.
@@ -26,8 +26,10 @@ _Ids = tuple[int, ...]
 
 @dataclass(slots=True)
 class KnownWords:
-    """The token ids of words seen so far, and those that stand `before` and `after` every text.
+    """The token ids of words seen of late, and those that stand `before` and `after` every text.
 
+    Words come in two generations: a full one is kept, until the next is full, for what comes again. So those that
+    repeat stay, and numbers, which hardly do, come to a memory that stays the same.
     `rust` sets no limits to length. A text in which `specials` finds a token such as "[SEP]" is not taken apart.
     Several threads may share one.
     """
@@ -37,6 +39,7 @@ class KnownWords:
     after: _Ids
     specials: re.Pattern[str]
     _words: dict[str, _Ids] = field(default_factory=dict)
+    _older: dict[str, _Ids] = field(default_factory=dict)
     _kept: int = 0
 
     def tokenize(self, texts: Sequence[str], max_tokens: int, side: str) -> list[tuple[np.ndarray, bool]]:
@@ -54,7 +57,7 @@ class KnownWords:
     def _bare(self, texts: Sequence[str]) -> list[list[int]]:
         is_special = self.specials.search
         split = [[text] if is_special(text) else _find_words(text) for text in texts]
-        # Held here: another thread may start afresh meanwhile.
+        # Held here: another thread may begin a generation meanwhile.
         words = self._words
         self._learn(words, set(chain.from_iterable(split)).difference(words))
         return [[*chain.from_iterable(map(words.__getitem__, parts))] for parts in split]
@@ -65,14 +68,16 @@ class KnownWords:
             yield ids if len(ids) <= room else ids[:room] if side == "right" else ids[len(ids) - room :]
             yield self.after
 
-    def _learn(self, words: dict[str, _Ids], unknown: Iterable[str]) -> None:
-        new = list(unknown)
+    def _learn(self, words: dict[str, _Ids], unknown: set[str]) -> None:
+        older = self._older
+        learned = {word: older[word] for word in unknown if word in older}
+        new = list(unknown.difference(learned))
         encodings = self.rust.encode_batch_fast(new, add_special_tokens=False)
-        learned = [tuple(encoding.ids) for encoding in encodings]
-        words.update(zip(new, learned, strict=True))
-        self._kept += len(new) + sum(map(len, learned))
+        learned.update((word, tuple(encoding.ids)) for word, encoding in zip(new, encodings, strict=True))
+        words.update(learned)
+        self._kept += len(learned) + sum(map(len, learned.values()))
         if self._kept > _MOST_IDS:
-            self._words, self._kept = {}, 0
+            self._words, self._older, self._kept = {}, words, 0
 
 
 def known_words(rust: Any) -> KnownWords | None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_real_reviews_have_the_ids_of_the_rust_tokenizer() -> None:
     assert [one.truncated for one in ours] == [bool(one.overflowing) for one in theirs]
 
 
-def test_the_memory_starts_afresh_before_it_fills_the_machine(
+def test_the_memory_forgets_words_that_do_not_repeat(
     berts: tuple[Tokenizer, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.checkpoints.words._MOST_IDS", 40)
@@ -168,7 +169,23 @@ def test_the_memory_starts_afresh_before_it_fills_the_machine(
     assert words is not None
     for number in range(100):
         words.tokenize([f"good film {number}"], 32, "right")
-        assert len(words._words) <= 40
+        assert len(words._words) + len(words._older) <= 40
+        assert "film" in words._words | words._older
+    assert "98" in words._words | words._older
+    assert "9" not in words._words | words._older
+
+
+def test_a_word_of_an_older_generation_is_not_tokenized_again(
+    berts: tuple[Tokenizer, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.checkpoints.words._MOST_IDS", 4)
+    words = known_words(berts[0].rust)
+    assert words is not None
+    ids = words.tokenize(["film"], 32, "right")[0][0].tolist()
+    words.tokenize(["a good wonderful film"], 32, "right")
+    assert (words._words, "film" in words._older) == ({}, True)
+    words.rust = SimpleNamespace(encode_batch_fast=lambda new, **_: [words.rust] * len(new))  # which has no ids
+    assert words.tokenize(["film"], 32, "right")[0][0].tolist() == ids
 
 
 @pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "albert"])
