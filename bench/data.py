@@ -55,7 +55,7 @@ def cut_texts(texts: Sequence[str], model: Path, token_budget: int) -> list[list
     from worker.batching import BatchCutter
     from worker.engines.base import BatchCosts
 
-    return list(BatchCutter(BatchCosts()).cut(_lengths(texts, model), token_budget))
+    return [cut.indices for cut in BatchCutter(BatchCosts()).cut(_lengths(texts, model), token_budget)]
 
 
 def write_texts(path: Path, texts: Sequence[str]) -> Path:

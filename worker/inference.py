@@ -3,9 +3,7 @@
 A sequence is what a model reads at once: a review, or a window of a long one.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +12,12 @@ import structlog
 from db.claims import Effort
 from worker import metrics
 from worker.checkpoints.tokenizer import Encoded
+from worker.engines.base import streams_of
 from worker.errors import reason_of
+from worker.hold import Hold
 from worker.memory import is_out_of_memory
 from worker.models import LoadedModel
+from worker.streams import Ended, Taken, infer_batches
 from worker.waiting import WaitingBatches
 
 #: After so many reviews that failed alone, and not one that was scored, it is the model that is broken.
@@ -34,18 +35,11 @@ class Costs:
         #: Padding included: each sequence's share of its batch, in tokens; 0 until one succeeds.
         self._shares = np.zeros(len(encoded))
 
-    @contextmanager
-    def timing(self, indices: Sequence[int], size: int) -> Iterator[None]:
-        """Count the time of the block, in which a batch is inferred, and where it succeeds its tokens.
-
-        `size` is that of the whole batch, in tokens, with its padding.
-        """
-        began = time.perf_counter()
-        try:
-            yield
-            self._shares[indices] = size / len(indices)
-        finally:
-            self._device_s[indices] += (time.perf_counter() - began) / len(indices)
+    def add(self, ended: Ended, device_s: float) -> None:
+        """Count the time of a batch, and where it succeeded its tokens, padding included."""
+        self._device_s[ended.indices] += device_s / len(ended.indices)
+        if ended.error is None:
+            self._shares[ended.indices] = ended.batch.token_ids.size / len(ended.indices)
 
     def of(self, indices: Sequence[int], device: str) -> Effort:
         """What these sequences took together on that device."""
@@ -72,10 +66,12 @@ def infer(
     loaded: LoadedModel,
     waiting: WaitingBatches,
     before_batch: Callable[[int], None],
+    hold: Hold,
     review_of: Sequence[int] | None = None,
 ) -> Inferred:
     """Infer the sequences that wait, batch by batch.
 
+    The device is let go when the last batch has begun, so that another task's begin while it is computed.
     `before_batch` is called with the number of sequences behind us, and may raise to end the work. A batch that
     fails is halved; a sequence that fails alone gets its reason. Out of memory, the budget is halved and the
     rest is cut anew. Raises the model's own error where the model, not a review, is what fails: `review_of` tells
@@ -83,34 +79,42 @@ def infer(
     """
     reviews = range(len(waiting.encoded)) if review_of is None else review_of
     inferred = Inferred(Costs(waiting.encoded))
-    while (taken := waiting.take()) is not None:
-        indices, batch = taken
+
+    def take() -> Taken | None:
+        if waiting.is_empty:
+            hold.let_go()
+            return None
+        hold.take()
+        taken = waiting.take()
         before_batch(len(inferred.logits) + len(inferred.reasons))
-        try:
-            with (
-                inferred.costs.timing(indices, batch.token_ids.size),
-                metrics.inferring(loaded.serving, int(batch.padding_mask.sum()), batch.token_ids.size),
-            ):
-                logits = loaded.engine.logits(batch)
-        except Exception as error:
-            _after_error(error, loaded, waiting, indices, batch.token_ids.size, inferred, reviews)
+        return taken
+
+    for ended in infer_batches(loaded.engine, take):
+        device_s = hold.count(ended.since, ended.until)
+        inferred.costs.add(ended, device_s)
+        _count(loaded, ended, device_s)
+        if ended.error is not None:
+            _after_error(ended.error, loaded, waiting, ended, inferred, reviews)
         else:
-            # Rows of padding may follow.
-            inferred.logits.update(zip(indices, logits[: len(indices)], strict=True))
+            inferred.logits.update(zip(ended.indices, ended.answer(), strict=True))
     return inferred
+
+
+def _count(loaded: LoadedModel, ended: Ended, device_s: float) -> None:
+    tokens, size = int(ended.batch.padding_mask.sum()), ended.batch.token_ids.size
+    metrics.note_batch(loaded.serving, tokens, size, device_s, failed=ended.error is not None)
 
 
 def _after_error(
     error: Exception,
     loaded: LoadedModel,
     waiting: WaitingBatches,
-    indices: list[int],
-    tokens: int,
+    ended: Ended,
     inferred: Inferred,
     review_of: Sequence[int],
 ) -> None:
     """Decide what becomes of the sequences of a batch that failed."""
-    reason = reason_of(error)
+    indices, reason = ended.indices, reason_of(error)
     log.warning("batch failed", action="batch_failed", sequences=len(indices), reason=reason)
     if len(indices) == 1:
         inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
@@ -118,8 +122,11 @@ def _after_error(
         if not inferred.logits and len(failed) >= _BROKEN_AFTER:
             raise error
     elif is_out_of_memory(error):
-        loaded.budget.halve(tokens)
-        waiting.put_back(indices)
+        tokens = ended.batch.token_ids.size * streams_of(loaded.engine)
+        # Batches that were computed at once may fail together: the budget is halved for the first of them.
+        if tokens <= loaded.budget.tokens:
+            loaded.budget.halve(tokens)
+        waiting.cut_again(indices)
     else:
         middle = len(indices) // 2
         waiting.put_back(indices[:middle], indices[middle:])

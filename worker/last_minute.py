@@ -24,6 +24,8 @@ class DeviceLock:
         self._depth = 0
         self._since: float | None = None
         self._spans: deque[tuple[float, float]] = deque()
+        self._counting = threading.Lock()
+        self._counted_until = 0.0
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -42,6 +44,13 @@ class DeviceLock:
             while self._spans[0][1] < now - WINDOW_S:
                 self._spans.popleft()
         self._lock.release()
+
+    def count(self, since: float, until: float) -> float:
+        """The seconds between the two that were not counted before: batches of two tasks may be computed at once."""
+        with self._counting:
+            fresh_s = max(0.0, until - max(since, self._counted_until))
+            self._counted_until = max(self._counted_until, until)
+        return fresh_s
 
     def busy(self) -> float:
         """The share, 0 to 1, of the last minute that it was held; of its whole life while that is shorter."""

@@ -85,21 +85,15 @@ for _kind in _KINDS:
         CHUNKS.labels(_kind, _outcome)
 
 
-@contextmanager
-def inferring(serving: Serving, tokens: int, size: int) -> Iterator[None]:
-    """Count the block, in which a batch of so many tokens is inferred that is `size` tokens large with its padding."""
-    began = time.perf_counter()
-    try:
-        yield
-    except Exception:
+def note_batch(serving: Serving, tokens: int, size: int, device_s: float, *, failed: bool) -> None:
+    """Count a batch of so many tokens that is `size` tokens large with its padding, and the seconds it took."""
+    DEVICE_BUSY.labels(serving[-1], "inference").inc(device_s)
+    if failed:
         BATCH_FAILURES.labels(*serving).inc()
-        raise
-    else:
-        BATCHES.labels(*serving).inc()
-        TOKENS.labels(*serving).inc(tokens)
-        PADDING_TOKENS.labels(*serving).inc(size - tokens)
-    finally:
-        DEVICE_BUSY.labels(serving[-1], "inference").inc(time.perf_counter() - began)
+        return
+    BATCHES.labels(*serving).inc()
+    TOKENS.labels(*serving).inc(tokens)
+    PADDING_TOKENS.labels(*serving).inc(size - tokens)
 
 
 def note_done(claim: Claim, claimed_at: float, *, scored: int = 0, reused: int = 0, failed: int = 0) -> None:

@@ -21,7 +21,7 @@ from worker import metrics
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
 from worker.devices.device import alike_name
-from worker.engines.base import Engine
+from worker.engines.base import Engine, streams_of
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
 from worker.engines.cpu.variants import FLOAT32
 from worker.memory import TokenBudget
@@ -217,7 +217,7 @@ class LoadedModels:
             began = time.monotonic()
             budget = TokenBudget(self._database, record.id, self._alike, self._settings)
             tokenizer, engine = load_engine(name, record, self._settings.engines_dir, place.precision)
-            cutter = BatchCutter(engine.costs)
+            cutter = BatchCutter(engine.costs, streams_of(engine))
             loaded = LoadedModel(record, tokenizer, engine, budget, place.precision, cutter, self.device)
             metrics.note_loaded(loaded.serving, time.monotonic() - began)
             log.info("model loaded", action="model_loaded", **about, bytes=place.bytes)

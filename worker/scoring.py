@@ -21,6 +21,7 @@ from worker.checkpoints.tokenizer import Encoded
 from worker.chunk_plan import Answers, Books, Outcome, Plan
 from worker.combining import combine
 from worker.context import WorkerContext
+from worker.hold import Hold
 from worker.inference import Costs, infer
 from worker.interludes import Interludes
 from worker.lease import Heartbeat
@@ -192,9 +193,9 @@ def _infer(
 
     _find_budget(context, loaded, claims, sequences.encoded, heartbeat)
     waiting = WaitingBatches(sequences.encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
-    # Held until all is inferred: another task of this process tokenizes or writes meanwhile.
-    with context.device, tracing.step("infer", **_served(loaded), sequences=len(sequences.encoded)):
-        inferred = infer(loaded, waiting, before_batch, sequences.review_of)
+    # Another task of this process tokenizes or writes meanwhile.
+    with Hold(context.device) as hold, tracing.step("infer", **_served(loaded), sequences=len(sequences.encoded)):
+        inferred = infer(loaded, waiting, before_batch, hold, sequences.review_of)
     progress.note(len(sequences.encoded))
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
     answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)

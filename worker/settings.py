@@ -93,8 +93,9 @@ class WorkerSettings(LogSettings, AllowedModelsSettings):
     )
     token_budget: Literal["auto"] | Annotated[int, Field(ge=64)] = Field(
         default="auto",
-        description="Tokens of one batch, padding included. More takes memory and, up to a point, is faster: auto "
-        "finds that point for each model at its first large job, and is 2048 until then.",
+        description="Tokens that are inferred at once, padding included: of one batch, or of those of all cores where "
+        "each infers its own. More takes memory and, up to a point, is faster: auto finds that point for each model at "
+        "its first large job, and is 2048 until then.",
     )
     chunk_size: int = Field(
         default=1000,

@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Sequence
 
-from worker.batching import BatchCutter
+from worker.batching import BatchCutter, collate
 from worker.checkpoints.tokenizer import Encoded
 from worker.engines.base import Batch
 from worker.memory import TokenBudget
+from worker.shapes import Shape
 
 
 class WaitingBatches:
@@ -24,22 +25,31 @@ class WaitingBatches:
         self._waiting: deque[tuple[list[int], Batch]] = deque()
         self._cut(range(len(encoded)))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all are taken."""
+        return not self._waiting
+
     def take(self) -> tuple[list[int], Batch] | None:
         """The next batch, or None when all are taken."""
         if self._budget.tokens < self._cut_for_tokens:
-            self._cut([index for indices, _ in self._waiting for index in indices])
+            self.cut_again([])
         return self._waiting.popleft() if self._waiting else None
 
     def put_back(self, *parts: list[int]) -> None:
         """Let these sequences go next, each part as a batch of its own."""
         self._waiting.extendleft((part, self._collate(part)) for part in reversed(parts))
 
+    def cut_again(self, indices: list[int]) -> None:
+        """Let these sequences wait too, and cut all that waits for the budget as it is now."""
+        self._cut([*indices, *(index for indices, _ in self._waiting for index in indices)])
+
     def _cut(self, indices: Sequence[int]) -> None:
         self._cut_for_tokens = self._budget.tokens
         lengths = [self.encoded[index].length for index in indices]
-        parts = ([indices[at] for at in batch] for batch in self._cutter.cut(lengths, self._cut_for_tokens))
-        self._waiting = deque((part, self._collate(part)) for part in parts)
+        cuts = self._cutter.cut(lengths, self._cut_for_tokens)
+        parts = (([indices[at] for at in cut.indices], cut.shape) for cut in cuts)
+        self._waiting = deque((part, self._collate(part, shape)) for part, shape in parts)
 
-    def _collate(self, indices: Sequence[int]) -> Batch:
-        chosen = [self.encoded[index] for index in indices]
-        return self._cutter.collate(chosen, self._padding_id, self._cut_for_tokens)
+    def _collate(self, indices: Sequence[int], shape: Shape | None = None) -> Batch:
+        return collate([self.encoded[index] for index in indices], self._padding_id, shape)

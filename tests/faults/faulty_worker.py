@@ -18,6 +18,7 @@ from db.claims import Claim
 from db.database import Database
 from worker import lease, process, supervisor
 from worker.engines.base import Batch
+from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.tensorflow import TensorFlowEngine
 from worker.lease import Heartbeat
 
@@ -120,6 +121,12 @@ def hang_in_a_batch() -> None:
     TensorFlowEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
 
 
+def hang_in_the_streams() -> None:
+    """The same of an engine that computes several batches at once, none of which ends."""
+    os.environ["REVIEWMILL_ENGINE"] = "openvino"
+    OpenVINOEngine.start = lambda self, batch: lambda: time.sleep(3600)  # type: ignore[assignment,method-assign]
+
+
 #: What a worker of small memory can take.
 FITTING_TOKENS = 1_000
 
@@ -134,6 +141,7 @@ FAULTS = {
     "small-memory": small_memory,
     "out-of-memory": out_of_memory,
     "hang-in-a-batch": hang_in_a_batch,
+    "hang-in-the-streams": hang_in_the_streams,
 }
 
 if __name__ == "__main__":

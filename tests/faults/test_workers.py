@@ -124,9 +124,10 @@ def test_sigterm_while_a_model_is_loaded(team: Team, survived: Survived) -> None
 
 
 @ON_SQLITE
-def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived) -> None:
+@pytest.mark.parametrize("fault", ["hang-in-a-batch", "hang-in-the-streams"])
+def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived, fault: str) -> None:
     # The lease is an hour: what another worker finds free was given back, and did not just run out.
-    worker = team.start("hang-in-a-batch", module="tests.faults.faulty_worker", REVIEWMILL_LEASE_S="3600")
+    worker = team.start(fault, module="tests.faults.faulty_worker", REVIEWMILL_LEASE_S="3600")
     team.enqueue(team.write_reviews(10))
     wait_until(lambda: "model_loaded" in worker.said())
     began = time.monotonic()
@@ -139,7 +140,9 @@ def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived) -> Non
     assert team.wait_for_end().scored == 10
     team.check_books()
     stop(heir)
-    survived("SIGTERM while a batch hangs", f"exit 0 in {took_s:.1f} s; the lease was given back over its head")
+    survived(
+        f"SIGTERM while a batch hangs ({fault})", f"exit 0 in {took_s:.1f} s; the lease was given back over its head"
+    )
 
 
 @ON_POSTGRESQL

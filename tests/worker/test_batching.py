@@ -1,6 +1,6 @@
 """Batches hold every review once, within the budget, with little padding."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise, product
 
 import numpy as np
@@ -10,92 +10,93 @@ from hypothesis import strategies as st
 
 from producer.checkpoints import minilm_directory
 from producer.sources import open_source
-from worker.batching import BatchCutter, collate
+from worker.batching import BatchCutter, Cut, collate
 from worker.checkpoints.tokenizer import Encoded, load_tokenizer, tokenize
 from worker.engines.base import BatchCosts
-from worker.engines.openvino.engine import _SHAPE_COSTS_TOKENS
+from worker.engines.openvino.engine import COSTS
+from worker.shapes import Shape
 
 lengths_of_reviews = st.lists(st.integers(1, 600), max_size=200)
 
 
-all_costs = st.builds(BatchCosts, st.integers(0, 100), st.integers(0, 300), st.integers(1, 4))
+all_costs = st.builds(BatchCosts, st.integers(0, 100), st.integers(0, 600), st.integers(0, 300))
 
 
 @given(lengths_of_reviews, st.integers(64, 5_000), all_costs)
 def test_every_review_is_in_one_batch_within_the_budget(lengths: list[int], budget: int, costs: BatchCosts) -> None:
-    batches = list(BatchCutter(costs).cut(lengths, budget))
+    batches = indices_of(BatchCutter(costs).cut(lengths, budget))
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         longest = max(lengths[index] for index in batch)
         assert len(batch) == 1 or len(batch) * longest <= budget
 
 
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=60), st.integers(64, 20_000), st.integers(2, 8))
+def test_streams_share_the_budget_and_few_reviews(lengths: list[int], budget: int, streams: int) -> None:
+    batches = indices_of(BatchCutter(BatchCosts(), streams).cut(lengths, budget))
+    for batch in batches:
+        assert len(batch) == 1 or streams * len(batch) * max(lengths[index] for index in batch) <= budget
+
+
+def test_few_reviews_are_divided_among_the_streams() -> None:
+    def rows(reviews: int, streams: int) -> list[int]:
+        return [len(cut.indices) for cut in BatchCutter(BatchCosts(), streams).cut([30] * reviews, 4_096)]
+
+    assert rows(10, streams=2) == [5, 5]
+    assert rows(10, streams=4) == [3, 3, 3, 1]
+    assert rows(2, streams=4) == [1, 1]
+
+
 @given(lengths_of_reviews, st.integers(64, 5_000), all_costs)
 def test_the_longest_come_first(lengths: list[int], budget: int, costs: BatchCosts) -> None:
-    in_order = [lengths[index] for batch in BatchCutter(costs).cut(lengths, budget) for index in batch]
+    in_order = [lengths[index] for cut in BatchCutter(costs).cut(lengths, budget) for index in cut.indices]
     assert in_order == sorted(lengths, reverse=True)
 
 
 @given(st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=8), min_size=1, max_size=3), st.integers(64, 400))
 def test_no_other_cut_is_cheaper(chunks: list[list[int]], budget: int) -> None:
-    costs = BatchCosts(call=64, shape=150, rows=2)
-    cutter, met = BatchCutter(costs), set[tuple[int, int]]()
+    costs = BatchCosts(call=64, size=600, shape=300)
+    cutter, met = BatchCutter(costs), set[Shape]()
     for lengths in chunks:
         widths = sorted(lengths, reverse=True)
-        batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, budget)]
+        cuts = list(cutter.cut(lengths, budget))
+        batches = [[lengths[index] for index in cut.indices] for cut in cuts]
         assert cost(batches, met, costs) == min(
             cost(other, met, costs) for other in every_cut(widths) if fits(other, budget)
         )
-        met |= {(rows + rows % 2, width) for rows, width in shapes_of(cutter, batches, budget)}
+        met |= {cut.shape for cut in cuts}
 
 
 def test_shapes_that_were_met_are_cut_again() -> None:
     drawn = np.random.default_rng(7)
     chunks = [drawn.integers(8, 60, 1_000).tolist() for _ in range(6)]
-    free, dear = BatchCutter(BatchCosts()), BatchCutter(BatchCosts(shape=150))
-    shapes: dict[BatchCutter, set[tuple[int, int]]] = {free: set(), dear: set()}
-    for cutter, met in shapes.items():
-        for lengths in chunks:
-            batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, 2_048)]
-            met |= set(shapes_of(cutter, batches, 2_048))
-    assert len(shapes[dear]) < len(shapes[free]) / 2
+    free, dear = BatchCutter(BatchCosts()), BatchCutter(BatchCosts(shape=900))
+    shapes = [{cut.shape for lengths in chunks for cut in cutter.cut(lengths, 2_048)} for cutter in (free, dear)]
+    assert len(shapes[1]) < len(shapes[0]) / 2
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 40), st.integers(1, 64)), min_size=1, max_size=50),
-    st.integers(64, 2_560),
-    all_costs,
-)
-def test_a_batch_is_padded_no_further_than_a_new_shape_costs(
-    batches: list[tuple[int, int]], budget: int, costs: BatchCosts
-) -> None:
-    cutter, shapes = BatchCutter(costs), set()
-    for rows, width in batches:
-        shape = cutter.shape(rows, width, budget)
-        if shape == (rows, width):
-            shapes.add((-(-rows // costs.rows) * costs.rows, width))
-            continue
-        # Another is one that was met, with room for all, and not too much.
-        assert shape in shapes
-        assert shape[0] >= rows
-        assert shape[1] >= width
-        assert shape[0] * shape[1] <= min(budget, -(-rows // costs.rows) * costs.rows * width + costs.shape)
-
-
-def test_jobs_of_all_sizes_come_in_few_shapes() -> None:
-    drawn = np.random.default_rng(7)
-    jobs = [drawn.integers(7, 64, drawn.integers(1, 40)).tolist() for _ in range(1_000)]
-    cutter, few, all_ = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS, rows=2)), set(), set()
+@given(st.lists(st.lists(st.integers(1, 64), min_size=1, max_size=40), min_size=1, max_size=8), st.integers(64, 2_560))
+def test_a_batch_fits_in_its_shape(jobs: list[list[int]], budget: int) -> None:
+    cutter = BatchCutter(BatchCosts(size=300, shape=100), streams=2)
     for lengths in jobs:
-        batches = [[lengths[index] for index in batch] for batch in cutter.cut(lengths, 2_048)]
-        few |= set(shapes_of(cutter, batches, 2_048))
-        all_ |= {(len(batch), batch[0]) for batch in batches}
-    assert len(few) < len(all_) / 2
+        for cut in cutter.cut(lengths, budget):
+            assert len(cut.indices) <= cut.shape[0]
+            assert max(lengths[index] for index in cut.indices) <= cut.shape[1]
 
 
-def shapes_of(cutter: BatchCutter, batches: list[list[int]], budget: int) -> list[tuple[int, int]]:
-    """What batches, each of the lengths of its reviews, are padded to."""
-    return [cutter.shape(len(batch), batch[0], budget) for batch in batches]
+def test_in_a_long_job_less_padding_spares_a_shape() -> None:
+    def shapes(reviews: int) -> list[Shape]:
+        cutter = BatchCutter(BatchCosts(shape=300))
+        list(cutter.cut([40] * 10, 512))
+        return [cut.shape for cut in cutter.cut([30] * reviews, 512)]
+
+    assert shapes(10) == [(10, 40)]
+    # The last batch alone is of ten.
+    assert shapes(17 * 6 + 10) == [*[(17, 30)] * 6, (10, 30)]
+
+
+def indices_of(cuts: Iterable[Cut]) -> list[list[int]]:
+    return [cut.indices for cut in cuts]
 
 
 def every_cut(widths: list[int]) -> Iterator[list[list[int]]]:
@@ -109,17 +110,22 @@ def fits(cut: list[list[int]], budget: int) -> bool:
     return all(len(batch) == 1 or len(batch) * batch[0] <= budget for batch in cut)
 
 
-def cost(cut: list[list[int]], met: set[tuple[int, int]], costs: BatchCosts) -> int:
-    shapes = [shape(batch, costs) for batch in cut]
-    return sum(rows * width + costs.call + costs.shape * ((rows, width) not in met) for rows, width in shapes)
+def cost(cut: list[list[int]], met: set[Shape], costs: BatchCosts) -> int:
+    shapes = [shape(batch) for batch in cut]
+    # In a long job kernels are expected to serve six times.
+    sizes = {rows * width for rows, width in met}
+    new = [one for one in shapes if one not in met]
+    surcharge = costs.call * len(shapes) + costs.shape // 6 * len(new)
+    surcharge += costs.size // 6 * sum(rows * width not in sizes for rows, width in new)
+    return sum(rows * width for rows, width in shapes) + surcharge
 
 
-def shape(batch: list[int], costs: BatchCosts) -> tuple[int, int]:
-    return -(-len(batch) // costs.rows) * costs.rows, max(batch)
+def shape(batch: list[int]) -> Shape:
+    return len(batch), max(batch)
 
 
 def test_equal_reviews_fill_their_batches() -> None:
-    assert [len(batch) for batch in BatchCutter(BatchCosts()).cut([100] * 10, 400)] == [4, 4, 2]
+    assert [len(cut.indices) for cut in BatchCutter(BatchCosts()).cut([100] * 10, 400)] == [4, 4, 2]
 
 
 @pytest.mark.parametrize("source", ["demo:rotten_tomatoes:test", "demo:imdb:test"])
@@ -127,9 +133,9 @@ def test_less_than_a_twentieth_of_real_batches_is_padding(source: str) -> None:
     texts = [str(record.values["text"]) for record in islice(open_source(source).records(), 1_000)]
     encoded = tokenize(load_tokenizer(minilm_directory()), texts, None, 512)
     # OpenVINO on two cores, with the most padding that it may come to.
-    cutter = BatchCutter(BatchCosts(shape=_SHAPE_COSTS_TOKENS, rows=2))
-    cut = cutter.cut([one.length for one in encoded], 4096)
-    batches = [cutter.collate([encoded[index] for index in batch], 0, 4096) for batch in cut]
+    cutter = BatchCutter(COSTS, 2)
+    cuts = cutter.cut([one.length for one in encoded], 4096)
+    batches = [collate([encoded[index] for index in cut.indices], 0, cut.shape) for cut in cuts]
     area = sum(batch.token_ids.size for batch in batches)
     assert sum(int(batch.padding_mask.sum()) for batch in batches) > 0.95 * area
     # Nor are the batches so small that calling the engine takes the time that padding did.

@@ -10,11 +10,12 @@ from sqlalchemy import select
 from db.registry import RegisteredModel
 from db.tables import TokenBudget
 from tests.samples import SomeReview
+from worker.batching import BatchCutter
 from worker.budget_search import measure_budget
 from worker.checkpoints.tokenizer import Encoded
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
-from worker.engines.base import Batch
+from worker.engines.base import Batch, BatchCosts
 from worker.errors import StopRequested
 from worker.models import LoadedModels
 from worker.scoring import score_chunks
@@ -110,7 +111,7 @@ def test_the_first_large_job_finds_it_and_every_process_knows_it(
 def test_it_is_looked_for_once(context: WorkerContext, model: RegisteredModel, make_chunk: Callable[..., int]) -> None:
     loaded = context.models.get(model.id)
     device = Device(1e-3, 1e-6)
-    context.models._places[model.id, "float32"].model = replace(loaded, engine=device)
+    context.models._places[model.id, "float32"].model = replace(loaded, engine=device, cutter=BatchCutter(BatchCosts()))
     score(context, make_chunk, model.id, "first", 30)
     searched = len(device.sizes)
     assert searched > 3

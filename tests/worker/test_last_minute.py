@@ -55,6 +55,12 @@ def test_a_young_process_is_told_by_its_own_life(clock: SetClock) -> None:
     assert rate.per_s() == pytest.approx(4)
 
 
+def test_time_in_which_two_tasks_computed_is_counted_once() -> None:
+    lock = DeviceLock()
+    spans = [(10.0, 12.0), (11.5, 12.5), (11.0, 12.25), (13.0, 14.0)]
+    assert [lock.count(*span) for span in spans] == [2.0, 0.5, 0.0, 1.0]
+
+
 def test_reviews_of_before_the_last_minute_count_no_more(clock: SetClock) -> None:
     rate = ReviewRate(clock)
     for at, reviews in ((1_000, 600), (1_030, 300), (1_080, 60)):

@@ -18,9 +18,10 @@ from db.reviews import store_reviews
 from db.tables import Chunk, Prediction
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import CHECKPOINTS, SomeReview
+from worker.batching import BatchCutter
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
-from worker.engines.base import Batch
+from worker.engines.base import Batch, BatchCosts
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.scoring import score_chunks
@@ -273,7 +274,7 @@ def test_windows_fill_batches_and_go_on_in_smaller_ones(
     model = add_checkpoint("bert")
     loaded = context.models.get(model.id)
     small = Small(loaded.engine, tokens=10_000)
-    context.models._places[model.id, "float32"].model = replace(loaded, engine=small)
+    context.models._places[model.id, "float32"].model = replace(loaded, engine=small, cutter=BatchCutter(BatchCosts()))
     job = score(model, [SomeReview(str(number), f"{number} {LONG}") for number in range(10)], "window")
     assert (job.state, job.scored) == ("done", 10)
     # 512 tokens are eight windows of 64: reviews share batches, and no batch has to end with its review.

@@ -56,8 +56,8 @@ def test_a_text_is_inferred_once_and_shared(context: WorkerContext, add_checkpoi
     run_chunk(context, make_chunk(model.id, first), score_chunks)
     inferred: list[int] = []
     engine = context.models.get(model.id).engine
-    logits = engine.logits
-    engine.logits = lambda batch: inferred.append(len(batch.token_ids)) or logits(batch)  # type: ignore[func-returns-value]
+    start = engine.start
+    engine.start = lambda batch: inferred.append(len(batch.token_ids)) or start(batch)  # type: ignore[func-returns-value]
     again = [SomeReview("1", "A wonderful film."), SomeReview("9", "terrible"), SomeReview("10", "new words")]
     run_chunk(context, make_chunk(model.id, again), score_chunks)
     assert inferred == [1]

@@ -1,7 +1,8 @@
 """What every engine does. Importing this imports no machine-learning library."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,14 +27,13 @@ class BatchCosts:
     """What a batch costs an engine, in tokens, beside those in it: how batches are best cut follows from this.
 
     `call` is for calling the engine and starting its kernels: measured, MiniLM on two cores pays for some 30; a larger
-    figure makes larger batches with more padding. `shape` is for a number of rows and a length that the engine meets
-    for the first time and has to make kernels for; to spare that, a batch is padded by as much. `rows` are computed at
-    once: one fewer than a multiple saves nothing.
+    figure makes larger batches with more padding. `size` is for a number of tokens, and `shape` for one of rows and one
+    of tokens in each, that the engine meets for the first time and has to make kernels for.
     """
 
     call: int = 64
+    size: int = 0
     shape: int = 0
-    rows: int = 1
 
 
 class Engine(Protocol):
@@ -47,6 +47,25 @@ class Engine(Protocol):
     def logits(self, batch: Batch) -> np.ndarray:
         """Return float32 logits [batch, classes], rows in the order of the batch."""
         ...
+
+
+@runtime_checkable
+class StreamingEngine(Engine, Protocol):
+    """An engine that computes several batches at once, one on each of its streams.
+
+    A token budget is what all of them take together.
+    """
+
+    streams: int
+
+    def start(self, batch: Batch) -> Callable[[], np.ndarray]:
+        """Begin with a batch; what is returned waits for its logits, as above, and may raise as `logits` does."""
+        ...
+
+
+def streams_of(engine: Engine) -> int:
+    """How many batches the engine computes at once."""
+    return engine.streams if isinstance(engine, StreamingEngine) else 1
 
 
 def check_vocabulary(batch: Batch, size: int) -> None:

@@ -20,6 +20,7 @@ from worker.checkpoints.tokenizer import Encoded, tokenize_each
 from worker.context import WorkerContext
 from worker.engines.cpu.variants import FLOAT32
 from worker.errors import TrainingError
+from worker.hold import Hold
 from worker.inference import infer
 from worker.models import LoadedModel
 from worker.probabilities import probabilities
@@ -114,7 +115,8 @@ class Teacher:
         reasons = [one for one in each if isinstance(one, str)]
         if not reasons:
             waiting = WaitingBatches(encoded, loaded.budget, loaded.cutter, loaded.tokenizer.pad_token_id)
-            inferred = infer(loaded, waiting, lambda _done: self.check())
+            with Hold(self.context.device) as hold:
+                inferred = infer(loaded, waiting, lambda _done: self.check(), hold)
             reasons = list(inferred.reasons.values())
         if reasons:
             raise TrainingError(f"the teacher {loaded.record.reference} has no answer for an example: {reasons[0]}")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ TEXTS = ["A wonderful film.", "caf\u00e9 \u2603 " * 40, "the price, terrible!"]
 PAIRS = [None, "and a pair", None]
 
 
-def batch(rows: int, length: int) -> Batch:
-    ids = np.random.default_rng(0).integers(5, 150, (rows, length), dtype=np.int32)
+def batch(rows: int, length: int, seed: int = 0) -> Batch:
+    ids = np.random.default_rng(seed).integers(5, 150, (rows, length), dtype=np.int32)
     return Batch(ids, np.zeros_like(ids), np.ones_like(ids))
 
 
@@ -61,18 +62,32 @@ def test_what_is_built_scores_as_the_checkpoint_does(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
-def test_rows_that_are_dealt_out_to_cores_come_back_in_order(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+def test_batches_that_are_computed_at_once_get_their_own_logits(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(cores)))
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
-    assert engine.costs.rows == cores
-    for rows in range(1, 8):
-        whole = batch(rows, 6)
-        alone = [engine.logits(Batch(*(array[at : at + 1] for array in arrays_of(whole)))) for at in range(rows)]
-        np.testing.assert_allclose(engine.logits(whole), np.concatenate(alone), atol=1e-6)
+    assert engine.streams == cores
+    batches = [batch(rows, length, seed=rows) for rows in range(1, 8) for length in (3, 9, 20)]
+    alone = [engine.logits(one) for one in batches]
+    # More at once than there are requests, and ended in another order than begun.
+    started = [engine.start(one) for one in batches]
+    for logits, expected in zip(reversed(started), reversed(alone), strict=True):
+        np.testing.assert_allclose(logits(), expected, atol=1e-6)
 
 
-def arrays_of(one: Batch) -> tuple[np.ndarray, ...]:
-    return one.token_ids, one.segment_ids, one.padding_mask
+def test_threads_that_share_an_engine_get_their_own_logits() -> None:
+    engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
+    batches = [batch(rows, length, seed=rows) for rows in range(1, 8) for length in (3, 9, 20)]
+    alone = [engine.logits(one) for one in batches]
+
+    def run(first: int) -> None:
+        for _ in range(10):
+            order = [*range(first, len(batches)), *range(first)]
+            started = [(at, engine.start(batches[at])) for at in order]
+            for at, logits in started:
+                np.testing.assert_allclose(logits(), alone[at], atol=1e-6)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(run, (0, 7, 14)))
 
 
 def test_logits_are_the_callers_to_keep(tmp_path: Path) -> None:
@@ -195,10 +210,10 @@ class Full:
 def test_what_was_kept_is_let_go_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
     expected = engine.logits(batch(3, 5))
-    engine._requests = [Full(), *engine._requests[1:]]
+    engine._requests._idle = [Full()]
     np.testing.assert_array_equal(engine.logits(batch(3, 5)), expected)
     # With nothing left to let go it is the batch that is too large.
-    engine._requests = []
+    engine._requests = None
     engine._compile = lambda: type("Compiled", (), {"create_infer_request": Full})()
     with pytest.raises(MemoryError, match="no memory for 15 tokens in one batch"):
         engine.logits(batch(3, 5))
