@@ -40,8 +40,9 @@ class BatchCutter:
         the cheapest by `BatchCosts`: a wide batch is not filled up with short reviews just because they would fit.
         The longest go first, so that the expected time of arrival only gets better.
         """
-        order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-        widths = [lengths[i] for i in order]
+        by_length = np.array(lengths, np.int64)
+        order = np.argsort(-by_length, kind="stable").tolist()
+        widths = by_length[order].tolist()
         ends = self._cheapest_ends(widths, self._share(widths, token_budget))
         is_long = sum(lengths) > _LONG_JOB * token_budget
         first = 0
@@ -62,17 +63,22 @@ class BatchCutter:
         ends = [count] * count
         # What the reviews from a place on cost, in tokens; known for the places behind before those in front.
         costs = np.zeros(count + 1, np.int64)
-        rows = np.arange(1, count + 1)
+        width, of_rows = 0, costs[:0]
         for first in range(count - 1, -1, -1):
-            width = widths[first]
-            most = min(count - first, max(1, token_budget // width))
-            of_size = costs[first + 1 : first + most + 1] + width * rows[:most]
-            of_size += self.shapes.surcharges(width, most)
+            if widths[first] != width:
+                width = widths[first]
+                of_rows = self._batch_costs(width, min(count, max(1, token_budget // width)))
+            most = min(count - first, len(of_rows))
+            of_size = costs[first + 1 : first + most + 1] + of_rows[:most]
             # Of sizes that cost the same the largest, so that equal reviews fill their batches.
             size = most - int(of_size[::-1].argmin())
             costs[first] = of_size[size - 1]
             ends[first] = first + size
         return ends
+
+    def _batch_costs(self, width: int, most: int) -> np.ndarray:
+        """What batches of that length cost, of one row to `most`, in tokens: int64 [most]."""
+        return width * np.arange(1, most + 1) + self.shapes.surcharges(width, most)
 
 
 def collate(encoded: Sequence[Encoded], padding_id: int, shape: Shape | None = None) -> Batch:

@@ -14,6 +14,7 @@ from worker.engines.base import Batch, Engine, StreamingEngine, streams_of
 #: The indices of the sequences of a batch, and the batch.
 Taken = tuple[list[int], Batch]
 Take = Callable[[], Taken | None]
+_Start = Callable[[Batch], Callable[[], np.ndarray]]
 #: Batches that wait behind those being computed, so that a stream finds its next one at once.
 _AHEAD = 1
 
@@ -66,9 +67,11 @@ def infer_batches(engine: Engine, take: Take) -> Iterator[Ended]:
     that are being computed have ended too.
     """
     flights: deque[_Flight] = deque()
+    streams, start = streams_of(engine), _start_of(engine)
+    most = streams + (_AHEAD if streams > 1 else 0)
     try:
         while True:
-            _fill(flights, engine, take)
+            _fill(flights, most, start, take)
             if not flights:
                 return
             ended = flights.popleft().end()
@@ -79,24 +82,25 @@ def infer_batches(engine: Engine, take: Take) -> Iterator[Ended]:
             flight.end()
 
 
-def _fill(flights: deque[_Flight], engine: Engine, take: Take) -> None:
-    streams = streams_of(engine)
-    while len(flights) < streams + (_AHEAD if streams > 1 else 0):
+def _fill(flights: deque[_Flight], most: int, start: _Start, take: Take) -> None:
+    while len(flights) < most:
         taken = take()
         # Taking a batch may take its time, in which the device serves somebody else: it is not these batches' time.
         _count_from_now(flights)
         if taken is None:
             return
         indices, batch = taken
-        flights.append(_Flight(indices, batch, time.perf_counter(), _started(engine, batch)))
+        flights.append(_Flight(indices, batch, time.perf_counter(), _started(start, batch)))
 
 
-def _started(engine: Engine, batch: Batch) -> Callable[[], np.ndarray]:
+def _start_of(engine: Engine) -> _Start:
+    return engine.start if isinstance(engine, StreamingEngine) else partial(partial, engine.logits)
+
+
+def _started(start: _Start, batch: Batch) -> Callable[[], np.ndarray]:
     """Waits for the batch's logits. An error of its beginning is the batch's too."""
-    if not isinstance(engine, StreamingEngine):
-        return partial(engine.logits, batch)
     try:
-        return engine.start(batch)
+        return start(batch)
     except Exception as error:
         return partial(_raise, error)
 
