@@ -70,12 +70,15 @@ class Gated:
     costs = BatchCosts()
     streams = 2
 
-    def __init__(self) -> None:
+    def __init__(self, device: DeviceLock) -> None:
+        self.device = device
+        self.was_free: list[bool] = []
         self.begun, self.gate = threading.Semaphore(0), threading.Event()
         self.is_full = False
         self._pool = ThreadPoolExecutor(3)
 
     def start(self, batch: Batch):
+        self.was_free.append(is_free(self.device))
         self.begun.release()
         return self._pool.submit(self.logits, batch).result
 
@@ -88,7 +91,7 @@ class Gated:
 
 
 def gated(context: WorkerContext, add_checkpoint: Add) -> tuple[LoadedModel, Gated]:
-    engine = Gated()
+    engine = Gated(context.device)
     loaded = context.models.get(add_checkpoint("bert").id)
     return replace(loaded, engine=engine, cutter=BatchCutter(BatchCosts(), 2)), engine
 
@@ -123,4 +126,6 @@ def test_what_failed_at_last_waits_for_the_device_again(context: WorkerContext, 
     with Hold(context.device) as hold:
         inferred = infer(loaded, wait_for(loaded, 8), lambda _done: None, hold)
     assert (len(inferred.logits), inferred.reasons) == (8, {})
+    assert len(engine.was_free) > 2
+    assert not any(engine.was_free)
     assert is_free(context.device)

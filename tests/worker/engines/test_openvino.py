@@ -207,6 +207,25 @@ class Full:
         )
 
 
+def test_what_is_computed_ends_before_all_that_was_kept_is_let_go() -> None:
+    engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
+    expected = engine.logits(batch(3, 5))
+    requests, compile_anew, under_way = engine._requests, engine._compile, list[int]()
+    assert requests is not None
+    others = [engine.start(batch(3, 5)) for _ in range(engine.streams)]
+    requests._idle = [Full()]
+
+    def compile_and_look() -> object:
+        under_way.append(len(requests._started))
+        return compile_anew()
+
+    engine._compile = compile_and_look
+    np.testing.assert_array_equal(engine.logits(batch(3, 5)), expected)
+    assert under_way == [0]
+    for logits in others:
+        np.testing.assert_array_equal(logits(), expected)
+
+
 def test_what_was_kept_is_let_go_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = OpenVINOEngine(build_graph(read_weights(CHECKPOINTS / "bert")))
     expected = engine.logits(batch(3, 5))
