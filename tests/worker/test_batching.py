@@ -55,14 +55,14 @@ def test_the_longest_come_first(lengths: list[int], budget: int, costs: BatchCos
 
 @given(st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=8), min_size=1, max_size=3), st.integers(64, 400))
 def test_no_other_cut_is_cheaper(chunks: list[list[int]], budget: int) -> None:
-    costs = BatchCosts(call=64, size=600, shape=300)
-    cutter, met = BatchCutter(costs), set[Shape]()
+    cutter, met = BatchCutter(BatchCosts(call=64, size=1_200, shape=600)), set[Shape]()
     for lengths in chunks:
         widths = sorted(lengths, reverse=True)
+        prices = cutter.shapes._prices(in_long_job=True)
         cuts = list(cutter.cut(lengths, budget))
         batches = [[lengths[index] for index in cut.indices] for cut in cuts]
-        assert cost(batches, met, costs) == min(
-            cost(other, met, costs) for other in every_cut(widths) if fits(other, budget)
+        assert cost(batches, met, prices) == min(
+            cost(other, met, prices) for other in every_cut(widths) if fits(other, budget)
         )
         met |= {cut.shape for cut in cuts}
 
@@ -110,14 +110,14 @@ def fits(cut: list[list[int]], budget: int) -> bool:
     return all(len(batch) == 1 or len(batch) * batch[0] <= budget for batch in cut)
 
 
-def cost(cut: list[list[int]], met: set[Shape], costs: BatchCosts) -> int:
-    shapes = [shape(batch) for batch in cut]
-    # In a long job kernels are expected to serve six times.
+def cost(cut: list[list[int]], met: set[Shape], prices: tuple[int, int]) -> int:
+    for_size, for_shape = prices
     sizes = {rows * width for rows, width in met}
-    new = [one for one in shapes if one not in met]
-    surcharge = costs.call * len(shapes) + costs.shape // 6 * len(new)
-    surcharge += costs.size // 6 * sum(rows * width not in sizes for rows, width in new)
-    return sum(rows * width for rows, width in shapes) + surcharge
+    total = 0
+    for rows, width in (shape(batch) for batch in cut):
+        total += rows * width + 64 + for_shape * ((rows, width) not in met)
+        total += for_size * ((rows, width) not in met and rows * width not in sizes)
+    return total
 
 
 def shape(batch: list[int]) -> Shape:

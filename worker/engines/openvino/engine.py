@@ -21,9 +21,9 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 _NO_MEMORY = ("Failed to allocate", "can't alloc", "bad_alloc")
 #: So many batches are computed at once at most; where there are more cores, several compute one.
 _MOST_STREAMS = 8
-#: What kernels take, for a new number of tokens and for a new shape: measured on two cores 10 to 15 ms together, in
-#: which those infer some 300 tokens, and memory, which is why it is more here.
-COSTS = BatchCosts(size=360, shape=120)
+#: What kernels take, for a new number of tokens and for a new shape. Measured on two cores it is 10 to 15 ms together,
+#: in which those infer some 300 tokens; but memory, which they keep, is dearer than time.
+COSTS = BatchCosts(size=720, shape=480)
 
 
 class OpenVINOEngine:
