@@ -45,10 +45,10 @@ class BatchCutter:
         widths = by_length[order].tolist()
         ends = self._cheapest_ends(widths, self._share(widths, token_budget))
         is_long = sum(lengths) > _LONG_JOB * token_budget
+        most = token_budget // self._streams
         first = 0
         while first < len(order):
             indices = order[first : ends[first]]
-            most = token_budget // self._streams
             yield Cut(indices, self.shapes.choose(len(indices), widths[first], most, in_long_job=is_long))
             first = ends[first]
 

@@ -34,19 +34,16 @@ class MetShapes:
         self._costs = costs
         self._shapes: set[Shape] = set()
         self._sizes: set[int] = set()
-        # The same as masks, by number of tokens, and by length at the place of each number of rows.
-        self._is_size = np.zeros(0, bool)
-        self._is_shape: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self._shapes)
 
     def surcharges(self, width: int, rows: int) -> np.ndarray:
         """What batches of one row to `rows` of that length cost beside their tokens in a long job, int64 [rows]."""
-        is_size, is_shape = self._masks(width, rows)
-        for_size, for_shape = self._prices(in_long_job=True)
-        unmet = for_shape + np.where(is_size[width : width * rows + 1 : width], 0, for_size)
-        return self._costs.call + np.where(is_shape[1 : rows + 1], 0, unmet)
+        if not self._makes_kernels:
+            return np.full(rows, self._costs.call)
+        prices = self._prices(in_long_job=True)
+        return self._costs.call + np.array([self._kernels((count, width), prices) for count in range(1, rows + 1)])
 
     def choose(self, rows: int, width: int, most: int, *, in_long_job: bool) -> Shape:
         """The shape that a batch of so many is best padded to, of at most `most` tokens; it is then met.
@@ -54,18 +51,25 @@ class MetShapes:
         It is the one whose tokens, with what kernels for it take, cost least.
         """
         own = rows, width
-        if own in self._shapes or not (self._costs.size or self._costs.shape):
-            return own  # without costs nothing is kept, here either
-        for_size, for_shape = self._prices(in_long_job=in_long_job)
-
-        def cost(shape: Shape) -> int:
-            tokens = math.prod(shape)
-            return tokens + for_size * (tokens not in self._sizes) + for_shape * (shape not in self._shapes)
-
+        if own in self._shapes or not self._makes_kernels:
+            return own  # without kernels nothing is kept, here either
+        prices = self._prices(in_long_job=in_long_job)
         others = [shape for shape in self._others(rows, width) if math.prod(shape) <= most]
-        chosen = min([own, *others], key=cost)
-        self._meet(*chosen)
+        chosen = min([own, *others], key=lambda shape: math.prod(shape) + self._kernels(shape, prices))
+        self._shapes.add(chosen)
+        self._sizes.add(math.prod(chosen))
         return chosen
+
+    @property
+    def _makes_kernels(self) -> bool:
+        return bool(self._costs.size or self._costs.shape)
+
+    def _kernels(self, shape: Shape, prices: tuple[int, int]) -> int:
+        """What kernels for that shape cost, in tokens, at these prices of a size and of a shape."""
+        if shape in self._shapes:
+            return 0
+        for_size, for_shape = prices
+        return for_shape + (0 if math.prod(shape) in self._sizes else for_size)
 
     def _others(self, rows: int, width: int) -> Iterator[Shape]:
         """Shapes with room for so many that were met, or have as many tokens as one that was."""
@@ -83,22 +87,6 @@ class MetShapes:
             _share(self._costs.shape, len(self._shapes) / _MANY_SHAPES),
         )
 
-    def _meet(self, rows: int, width: int) -> None:
-        self._shapes.add((rows, width))
-        self._sizes.add(rows * width)
-        is_size, is_shape = self._masks(width, rows)
-        is_size[rows * width] = is_shape[rows] = True
-
-    def _masks(self, width: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """With room for so many. Another task may replace them meanwhile: what it misses then costs a shape."""
-        self._is_size = is_size = _grown(self._is_size, width * rows + 1)
-        self._is_shape[width] = is_shape = _grown(self._is_shape.get(width, np.zeros(0, bool)), rows + 1)
-        return is_size, is_shape
-
 
 def _share(cost: int, crowd: float) -> int:
     return int(cost / max(_SERVES / (1 + crowd**2), _SERVES_LEAST))
-
-
-def _grown(mask: np.ndarray, length: int) -> np.ndarray:
-    return mask if len(mask) >= length else np.pad(mask, (0, length - len(mask)))

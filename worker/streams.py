@@ -94,7 +94,9 @@ def _fill(flights: deque[_Flight], most: int, start: _Start, take: Take) -> None
 
 
 def _start_of(engine: Engine) -> _Start:
-    return engine.start if isinstance(engine, StreamingEngine) else partial(partial, engine.logits)
+    if isinstance(engine, StreamingEngine):
+        return engine.start
+    return lambda batch: partial(engine.logits, batch)
 
 
 def _started(start: _Start, batch: Batch) -> Callable[[], np.ndarray]:

@@ -47,14 +47,14 @@ class Requests:
     """
 
     def __init__(self, compiled: Any, count: int) -> None:
-        self.compiled = compiled
+        self._compiled = compiled
         self._idle = [compiled.create_infer_request() for _ in range(count)]
         self._started: deque[Started] = deque()
 
     @property
     def input_names(self) -> list[str]:
         """The names of the graph's inputs, in its order."""
-        return [port.get_any_name() for port in self.compiled.inputs]
+        return [port.get_any_name() for port in self._compiled.inputs]
 
     def start(self, arrays: list[np.ndarray]) -> Started:
         """Begin with a batch. Where all requests are under way, the first that was started is waited for."""
