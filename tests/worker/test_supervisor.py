@@ -31,7 +31,7 @@ from worker.engines.onnx.graph import write_graph
 from worker.engines.openvino.engine import OpenVINOEngine
 from worker.engines.openvino.graph import build_graph
 weights = read_weights(checkpoint)
-compiled = OpenVINOEngine(build_graph(weights))._requests.compiled
+compiled = OpenVINOEngine(build_graph(weights))._requests._compiled
 write_graph(weights, folder / "g.onnx", lambda name: False)
 onnx = OnnxEngine(folder / "g.onnx")._session.get_session_options()
 from transformers import AutoTokenizer
