@@ -53,8 +53,8 @@ def answers_of_both(
         select(first.review_id, first.label, first.probabilities, second.label, second.probabilities)
         .join(second, second.review_id == first.review_id)
         .where(
-            sought_by_other_means(connection, first.model_id) == first_model.id,
-            sought_by_other_means(connection, second.model_id) == second_model.id,
+            sought_by_other_means(connection.dialect.name, first.model_id) == first_model.id,
+            sought_by_other_means(connection.dialect.name, second.model_id) == second_model.id,
             first.review_id.in_(review_ids_of_job(connection, job_id)),
         )
         .order_by(first.review_id),

@@ -10,11 +10,14 @@ a chunk: the death of a worker that held others with it is not counted, and has 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -26,7 +29,7 @@ from sqlalchemy import (
 )
 
 from db.clock import utc_now
-from db.dialect import is_one_of
+from db.dialect import as_list, is_given, is_one_of
 from db.errors import LeaseLost
 from db.jobs import settle_job
 from db.tables import Chunk, Job
@@ -85,38 +88,43 @@ def claim_chunk(connection: Connection, chunk_id: int, owner: str, lease_s: floa
 
     A free chunk of a cancelled job is cancelled instead.
     """
-    claims = start_claims(connection, owner, take_free(connection, Chunk.id == chunk_id, owner, lease_s))
+    claims = start_claims(connection, owner, take_free(connection, [chunk_id], owner, lease_s))
     return claims[0] if claims else None
 
 
 def take_free(
-    connection: Connection, wanted: ColumnElement[bool], owner: str, lease_s: float, lead_id: int | None = None
+    connection: Connection, chunk_ids: Sequence[int], owner: str, lease_s: float, lead_id: int | None = None
 ) -> list[Any]:
-    """Lease the free chunks among those wanted; `lead_id` marks them as held together with that chunk.
+    """Lease those of the chunks that are free; `lead_id` marks them as held together with that chunk.
 
     Returns their rows for `start_claims`, which must follow in the same transaction.
     """
+    given = {"ids": as_list(chunk_ids), "owner": owner, "lead": lead_id}
+    return list(connection.execute(_leasing(connection.dialect.name, lease_s), given))
+
+
+@cache
+def _leasing(dialect: str, lease_s: float) -> Any:
     # A lease that is there to be claimed has run out: it was never given back.
     is_left = Chunk.state == "leased"
     after_death = {name: case((is_left, then), else_=getattr(Chunk, name)) for name, then in _after_death().items()}
     names = ("id", "attempt", "job_id", "review_ids", "errors", "deaths", "alone", "lead_id")
     columns = [getattr(Chunk, name) for name in names]
-    taken = connection.execute(
+    return (
         update(Chunk)
-        .where(wanted, is_free())
+        .where(is_given(dialect, Chunk.id, "ids"), is_free())
         .values(
             state="leased",
             attempt=Chunk.attempt + 1,
-            lease_owner=owner,
+            lease_owner=bindparam("owner"),
             lease_expires_at=utc_now(lease_s),
-            lead_id=lead_id,
+            lead_id=bindparam("lead"),
             next_attempt_at=None,
             scored=0,
             **after_death,
         )
         .returning(*columns)
     )
-    return list(taken)
 
 
 def start_claims(connection: Connection, owner: str, taken: Iterable[Any]) -> list[Claim]:
@@ -139,13 +147,17 @@ def still_held(connection: Connection, claims: Sequence[Claim], *, lock: bool = 
 
     With `lock` they stay held until the transaction ends.
     """
-    ids = [claim.chunk_id for claim in claims]
-    found = select(Chunk.id, Chunk.attempt).where(is_one_of(connection, Chunk.id, ids), Chunk.state == "leased")
-    if lock:
-        # In order of id, as every writer of several chunks does.
-        found = found.order_by(Chunk.id).with_for_update()
-    attempts = {row.id: row.attempt for row in connection.execute(found)}
+    ids = as_list(claim.chunk_id for claim in claims)
+    found = connection.execute(_leased(connection.dialect.name, lock), {"ids": ids})
+    attempts = {row.id: row.attempt for row in found}
     return [claim for claim in claims if attempts.get(claim.chunk_id) == claim.attempt]
+
+
+@cache  # asked ten times a second
+def _leased(dialect: str, lock: bool) -> Select[int, int]:
+    found = select(Chunk.id, Chunk.attempt).where(is_given(dialect, Chunk.id, "ids"), Chunk.state == "leased")
+    # In order of id, as every writer of several chunks does.
+    return found.order_by(Chunk.id).with_for_update() if lock else found
 
 
 def renew_leases(connection: Connection, claims: Sequence[Claim], lease_s: float, share_done: float) -> list[Claim]:
@@ -284,20 +296,36 @@ def cancel_left_over(connection: Connection, chunk_id: int) -> None:
 
 def _start_jobs(connection: Connection, job_ids: Iterable[int]) -> dict[int, Any]:
     """Set pending jobs running, note that all have had a turn, and return what chunks need to know of them, by job."""
-    mine = is_one_of(connection, Job.id, list(job_ids))
-    running = select(Job.id).where(mine, Job.state == "running")
+    ids = {"ids": as_list(job_ids)}
+    dialect = connection.dialect.name
+    connection.execute(_noting(dialect), ids)
+    connection.execute(_starting(dialect), ids)
+    return {row.id: row for row in connection.execute(_facts(dialect), ids)}
+
+
+@cache
+def _noting(dialect: str) -> Update:
+    running = select(Job.id).where(is_given(dialect, Job.id, "ids"), Job.state == "running")
     # Whoever serves or settles one at this moment is not waited for: the order of turns need not be exact.
     noted = running.with_for_update(key_share=True, skip_locked=True)
-    connection.execute(update(Job).where(Job.id.in_(noted)).values(served_at=utc_now()))
-    waiting = select(Job.id).where(mine, Job.state == "pending").order_by(Job.id)
-    connection.execute(
+    return update(Job).where(Job.id.in_(noted)).values(served_at=utc_now())
+
+
+@cache
+def _starting(dialect: str) -> Update:
+    waiting = select(Job.id).where(is_given(dialect, Job.id, "ids"), Job.state == "pending").order_by(Job.id)
+    return (
         update(Job)
         .where(Job.id.in_(waiting.with_for_update(key_share=True)))
         # A retried job keeps its first start: what it scored before counts towards its speed.
         .values(state="running", started_at=func.coalesce(Job.started_at, utc_now()), served_at=utc_now())
     )
-    columns = (Job.id, Job.state, Job.kind, Job.priority, Job.model_id, Job.params)
-    return {row.id: row for row in connection.execute(select(*columns).where(mine))}
+
+
+@cache
+def _facts(dialect: str) -> Any:
+    columns = Job.id, Job.state, Job.kind, Job.priority, Job.model_id, Job.params
+    return select(*columns).where(is_given(dialect, Job.id, "ids"))
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UnaryExpression,
+    bindparam,
     case,
     cast,
     collate,
@@ -53,11 +54,28 @@ def is_one_of(
     They travel as one JSON parameter: both databases limit the number of parameters, and a list of
     ten thousand bound one by one is slow to compile.
     """
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(json.dumps(list(values))).table_valued("value")
+    return _is_listed(connection.dialect.name, column, literal(as_list(values), String()))
+
+
+def is_given(
+    dialect: str, column: ColumnElement[Any] | InstrumentedAttribute[Any], parameter: str
+) -> ColumnElement[bool]:
+    """The same, for a statement that is put together once: the values, `as_list`, are the parameter of that name."""
+    return _is_listed(dialect, column, bindparam(parameter, type_=String()))
+
+
+def as_list(values: Iterable[Any]) -> str:
+    """Values as the one parameter that they travel as."""
+    return json.dumps(list(values))
+
+
+def _is_listed(
+    dialect: str, column: ColumnElement[Any] | InstrumentedAttribute[Any], listed: ColumnElement[str]
+) -> ColumnElement[bool]:
+    if dialect == "sqlite":
+        each = func.json_each(listed).table_valued("value")
         return column.in_(select(each.c.value))
-    array = cast(literal(json.dumps(list(values)), String()), JSONB)
-    each = func.jsonb_array_elements_text(array).table_valued("value").render_derived()
+    each = func.jsonb_array_elements_text(cast(listed, JSONB)).table_valued("value").render_derived()
     return column.in_(select(cast(each.c.value, column.type)))
 
 
@@ -69,15 +87,13 @@ def lists_any_of(connection: Connection, column: InstrumentedAttribute[Any], ids
     return or_(*(cast(column, JSONB).contains([id_]) for id_ in ids))
 
 
-def sought_by_other_means(
-    connection: Connection, column: ColumnElement[Any] | InstrumentedAttribute[Any]
-) -> ColumnElement[Any]:
+def sought_by_other_means(dialect: str, column: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     """The column, to be compared without an index on it.
 
     SQLite has no statistics, and takes an index on a column with few distinct values for a good start; it then reads
     all rows with that value. PostgreSQL knows better by itself.
     """
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
     return column.expression
 

@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, String, and_, case, cast, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, String, Update, and_, case, cast, func, insert, or_, select, update
 
 from db.clock import utc_now
 from db.deletion import lock_beside_deletions
-from db.dialect import is_one_of
+from db.dialect import as_list, is_given
 from db.errors import UnknownJob
 from db.tables import PRIORITIES, Chunk, Example, Failure, Job, Model, Notification
 
@@ -140,16 +141,27 @@ def settle_job(connection: Connection, job_id: int) -> None:
 
 def settle_jobs(connection: Connection, job_ids: Collection[int]) -> None:
     """End those of the jobs whose last chunk has ended."""
-    mine = is_one_of(connection, Job.id, list(job_ids))
+    ids = {"ids": as_list(job_ids)}
+    connection.execute(_locking(connection.dialect.name), ids).all()
+    connection.execute(_settling(connection.dialect.name), ids)
+
+
+@cache
+def _locking(dialect: str) -> Select[int]:
     # The lock makes two transactions that end a job's last two chunks see one another. It is the weaker one
     # (FOR NO KEY UPDATE): both hold a key-share lock on the job for the predictions they inserted, and two
     # full locks would wait for each other. In order of id, for two that end chunks of the same jobs.
-    connection.execute(select(Job.id).where(mine).order_by(Job.id).with_for_update(key_share=True)).all()
+    return select(Job.id).where(is_given(dialect, Job.id, "ids")).order_by(Job.id).with_for_update(key_share=True)
+
+
+@cache
+def _settling(dialect: str) -> Update:
     of_job = select(Chunk.error).where(Chunk.job_id == Job.id).correlate(Job)
-    failed = of_job.where(Chunk.state == "failed")
-    connection.execute(
+    failed, is_open = of_job.where(Chunk.state == "failed"), of_job.where(Chunk.state.in_(("pending", "leased")))
+    ends = is_given(dialect, Job.id, "ids"), Job.state.not_in(FINAL_STATES), ~is_open.exists()
+    return (
         update(Job)
-        .where(mine, Job.state.not_in(FINAL_STATES), ~of_job.where(Chunk.state.in_(("pending", "leased"))).exists())
+        .where(*ends)
         .values(
             state=case((failed.exists(), "failed"), else_="done"),
             error=failed.limit(1).scalar_subquery(),

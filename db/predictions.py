@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, bindparam, insert, or_, select
 
 from db.bulk import BulkInsert, insert_rows
-from db.dialect import is_one_of, sought_by_other_means
+from db.dialect import as_list, is_given, is_one_of, sought_by_other_means
 from db.tables import PRECISIONS, TRUNCATE, WHOLE, Failure, Prediction, Review
 
 
@@ -88,21 +88,28 @@ def known_verdicts(
     readings: Sequence[str],
 ) -> dict[str, KnownVerdict]:
     """What the model already said of these texts in one of the precisions and readings, by text hash."""
-    found = connection.execute(
-        select(Review.text_hash, Prediction.review_id, *_VERDICT_COLUMNS)
-        .join(Review, Review.id == Prediction.review_id)
-        .where(
-            is_one_of(connection, Review.text_hash, text_hashes),
-            sought_by_other_means(connection, Prediction.model_id) == model_id,
-            Prediction.precision.in_(precisions),
-            Prediction.reading.in_(readings),
-        )
-    )
+    kept = {"model_id": model_id, "precisions": precisions, "readings": readings}
+    asked = {"hashes": as_list(text_hashes), **kept}
+    found = connection.execute(_verdicts_on(connection.dialect.name), asked)
     known: dict[str, KnownVerdict] = {}
     for text_hash, review_id, *columns in found:
         verdict = Verdict(*columns)
         known.setdefault(text_hash, KnownVerdict(verdict, set())).add(review_id, verdict)
     return known
+
+
+@cache
+def _verdicts_on(dialect: str) -> Any:
+    return (
+        select(Review.text_hash, Prediction.review_id, *_VERDICT_COLUMNS)
+        .join(Review, Review.id == Prediction.review_id)
+        .where(
+            is_given(dialect, Review.text_hash, "hashes"),
+            sought_by_other_means(dialect, Prediction.model_id) == bindparam("model_id"),
+            Prediction.precision.in_(bindparam("precisions", expanding=True)),
+            Prediction.reading.in_(bindparam("readings", expanding=True)),
+        )
+    )
 
 
 def scored_texts(connection: Connection, model_id: int, text_hashes: Sequence[str]) -> set[str]:
@@ -112,7 +119,7 @@ def scored_texts(connection: Connection, model_id: int, text_hashes: Sequence[st
         .join(Prediction, Prediction.review_id == Review.id)
         .where(
             is_one_of(connection, Review.text_hash, text_hashes),
-            sought_by_other_means(connection, Prediction.model_id) == model_id,
+            sought_by_other_means(connection.dialect.name, Prediction.model_id) == model_id,
         )
     )
     return set(found)
@@ -130,7 +137,7 @@ def already_scored(
     Auto, or None, and int8 are content with any. What the null engine made up never counts, nor does what was read of a
     text beyond the model's limit in another way than this one of READINGS.
     """
-    of_models = [sought_by_other_means(connection, Prediction.model_id) == id_ for id_ in model_ids]
+    of_models = [sought_by_other_means(connection.dialect.name, Prediction.model_id) == id_ for id_ in model_ids]
     found = select(Prediction.review_id).where(
         is_one_of(connection, Prediction.review_id, review_ids),
         or_(*of_models),

@@ -85,15 +85,15 @@ def predictions(connection: Connection, scope: ReportScope, *columns: Any) -> Se
     if scope.job_id is None:
         return select(*columns).select_from(Prediction).where(Prediction.model_id == scope.model.id)
     # From the job's reviews to their predictions: there may be a thousand times as many of the model.
-    wanted = sought_by_other_means(connection, _JOB_REVIEWS.c.review_id)
-    model_id = sought_by_other_means(connection, Prediction.model_id)
+    wanted = sought_by_other_means(connection.dialect.name, _JOB_REVIEWS.c.review_id)
+    model_id = sought_by_other_means(connection.dialect.name, Prediction.model_id)
     found = _JOB_REVIEWS.join(Prediction, Prediction.review_id == wanted)
     return select(*columns).select_from(found).where(model_id == scope.model.id)
 
 
 def with_reviews(connection: Connection, said: Select[Any], review_id: Any) -> Select[Any]:
     """The same beside the reviews: they are looked up, and never what the database begins with."""
-    return said.join(Review, Review.id == sought_by_other_means(connection, review_id))
+    return said.join(Review, Review.id == sought_by_other_means(connection.dialect.name, review_id))
 
 
 def review_ids(scope: ReportScope) -> Select[Any]:

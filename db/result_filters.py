@@ -172,7 +172,7 @@ def job_model_id(connection: Connection, job_id: int) -> int | None:
 
 
 def _column(connection: Connection, column: InstrumentedAttribute[Any], by_other_means: bool) -> ColumnElement[Any]:
-    return sought_by_other_means(connection, column) if by_other_means else column.expression
+    return sought_by_other_means(connection.dialect.name, column) if by_other_means else column.expression
 
 
 def _goes_by_id(connection: Connection, wanted: ResultFilter) -> bool:
@@ -199,7 +199,7 @@ def _differ(connection: Connection, models: tuple[int, int]) -> ColumnElement[bo
         other.model_id == counterpart,
         _say_otherwise(connection, first, other),
     )
-    return and_(sought_by_other_means(connection, Prediction.model_id).in_(models), differing.exists())
+    return and_(sought_by_other_means(connection.dialect.name, Prediction.model_id).in_(models), differing.exists())
 
 
 def _say_otherwise(connection: Connection, model: RegisteredModel, other: Any) -> ColumnElement[bool]:

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from db.bulk import BulkInsert, insert_rows
 from db.deletion import lock_beside_deletions
-from db.dialect import is_one_of
+from db.dialect import as_list, is_given, is_one_of
 from db.tables import Review
 
 
@@ -105,9 +106,11 @@ def _json(extra: Mapping[str, Any] | None) -> str | None:
 
 def load_reviews(connection: Connection, ids: Sequence[int]) -> dict[int, StoredReview]:
     """The reviews with those ids, by id. One deleted meanwhile is absent."""
-    found = connection.execute(
-        select(Review.id, Review.external_id, Review.text, Review.text_pair, Review.text_hash).where(
-            is_one_of(connection, Review.id, ids)
-        )
-    )
-    return {row[0]: StoredReview._make(row) for row in found}
+    found = connection.execute(_with_ids(connection.dialect.name), {"ids": as_list(ids)})
+    return {row[0]: StoredReview._make(row) for row in found.all()}
+
+
+@cache
+def _with_ids(dialect: str) -> Select[int, str, str, str | None, str]:
+    columns = Review.id, Review.external_id, Review.text, Review.text_pair, Review.text_hash
+    return select(*columns).where(is_given(dialect, Review.id, "ids"))

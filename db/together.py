@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from db.claims import Claim, is_due, start_claims, take_free
-from db.dialect import is_one_of
 from db.tables import PRIORITIES, TRUNCATE, Chunk, Job
 from db.turns import rank
 
@@ -17,13 +16,13 @@ def claim_together(connection: Connection, chunk_id: int, owner: str, lease_s: f
     never went wrong, of the same model, ordered precision and way to read long texts, and of the same priority or a
     higher one: for lower ones the chunk would have to wait.
     """
-    taken = take_free(connection, Chunk.id == chunk_id, owner, lease_s)
+    taken = take_free(connection, [chunk_id], owner, lease_s)
     if taken and _may_lead(taken[0], room):
         # Chosen before any job is locked, since all jobs are locked in order of id.
         along = _companions(connection, taken[0], room)
         if along:
             connection.execute(update(Chunk).where(Chunk.id == chunk_id).values(lead_id=chunk_id))
-            taken += take_free(connection, is_one_of(connection, Chunk.id, along), owner, lease_s, chunk_id)
+            taken += take_free(connection, along, owner, lease_s, chunk_id)
     return start_claims(connection, owner, taken)
 
 

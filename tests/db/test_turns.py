@@ -1,5 +1,6 @@
 """Jobs of one priority take turns, a chunk at a time, however many chunks each has and whenever it came."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ from db.turns import Turn, whose_turn
 
 Enqueue = Callable[..., int]
 
+#: SQLite's clock tells milliseconds, and what happens within one has no order. No worker ends a chunk in less.
+_TICK_S = 0.002
+
 
 @pytest.fixture
 def enqueue(database: Database) -> Enqueue:
@@ -25,7 +29,9 @@ def enqueue(database: Database) -> Enqueue:
     def make(chunks: int, kind: str = "score", **fields: object) -> int:
         with database.write() as connection:
             new = NewJob(kind, {}, [[number] for number in range(chunks)], **fields)  # type: ignore[arg-type]
-            return create_job(connection, new)[0]
+            job_id = create_job(connection, new)[0]
+        time.sleep(_TICK_S)
+        return job_id
 
     return make
 
@@ -41,7 +47,9 @@ class Workers:
         with self._database.write() as connection:
             rung = select(func.min(Chunk.id)).where(Chunk.job_id == job_id)
             turn = whose_turn(connection, connection.scalar(rung) or 0)
-            return claim_chunk(connection, turn.chunk_id, owner, 60) if turn else None
+            claim = claim_chunk(connection, turn.chunk_id, owner, 60) if turn else None
+        time.sleep(_TICK_S)
+        return claim
 
     def end(self, claim: Claim) -> None:
         with self._database.write() as connection:
