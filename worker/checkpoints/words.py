@@ -7,9 +7,10 @@ Words repeat, reviews hardly do, so looking words up costs a fraction of tokeniz
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ import numpy as np
 #: Token ids of a generation of words: two of them are some 20 MB with their words.
 _MOST_IDS = 100_000
 _MARKS = re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+#: Stands between two texts; one in which it stands itself is left to Rust.
+_BETWEEN = "\0"
 #: Runs of anything but the space and the punctuation of ASCII, and each such mark. What else ends a word to the
 #: tokenizer may stand in the middle of a run: the run then has the ids of several words.
-_find_words = re.compile(f"[^ {_MARKS}]+|[{_MARKS}]").findall
-
-_Ids = tuple[int, ...]
+_find_words = re.compile(f"[^ {_BETWEEN}{_MARKS}]+|[{_BETWEEN}{_MARKS}]").findall
+#: Token ids as bytes: joined by the thousand they become an array at once.
+_ID = np.dtype(np.int32)
+#: No token's id: stands between those of two texts.
+_NO_ID = -1
 
 
 @dataclass(slots=True)
@@ -30,16 +35,16 @@ class KnownWords:
 
     Words come in two generations: a full one is kept, until the next is full, for what comes again. So those that
     repeat stay, and numbers, which hardly do, come to a memory that stays the same.
-    `rust` sets no limits to length. A text in which `specials` finds a token such as "[SEP]" is not taken apart.
-    Several threads may share one.
+    `rust` sets no limits to length. A text in which `odd` finds something, a token such as "[SEP]" say, is not taken
+    apart. Several threads may share one.
     """
 
     rust: Any
-    before: _Ids
-    after: _Ids
-    specials: re.Pattern[str]
-    _words: dict[str, _Ids] = field(default_factory=dict)
-    _older: dict[str, _Ids] = field(default_factory=dict)
+    before: np.ndarray
+    after: np.ndarray
+    odd: re.Pattern[str]
+    _young: dict[str, bytes] = field(default_factory=dict)
+    _old: dict[str, bytes] = field(default_factory=dict)
     _kept: int = 0
 
     def tokenize(self, texts: Sequence[str], max_tokens: int, side: str) -> list[tuple[np.ndarray, bool]]:
@@ -47,37 +52,60 @@ class KnownWords:
 
         What is too long loses tokens on that side, left or right, down to `max_tokens`.
         """
-        bare = self._bare(texts)
-        around = len(self.before) + len(self.after)
-        room = max(0, max_tokens - around)
-        ids = np.array([*chain.from_iterable(self._framed(bare, room, side))], np.int32)
-        ends = accumulate((min(len(one), room) + around for one in bare), initial=0)
-        return [(ids[begin:end], len(one) > room) for (begin, end), one in zip(pairwise(ends), bare, strict=True)]
+        most = max(max_tokens, len(self.before) + len(self.after))
+        rows = self._rows(texts)
+        return [(row, False) if len(row) <= most else (self._cut(row, most, side), True) for row in rows]
 
-    def _bare(self, texts: Sequence[str]) -> list[list[int]]:
-        is_special = self.specials.search
-        split = [[text] if is_special(text) else _find_words(text) for text in texts]
+    def _cut(self, row: np.ndarray, most: int, side: str) -> np.ndarray:
+        if side == "right":
+            return np.concatenate([row[: most - len(self.after)], self.after])
+        return np.concatenate([self.before, row[len(row) - most + len(self.before) :]])
+
+    def _rows(self, texts: Sequence[str]) -> list[np.ndarray]:
+        is_odd = self.odd.search
+        odd = [at for at, text in enumerate(texts) if is_odd(text)]
+        if not odd:
+            return self._from_words(texts)
+        rows = self._from_words(["" if is_odd(text) else text for text in texts])
+        for at, row in zip(odd, self._whole([texts[at] for at in odd]), strict=True):
+            rows[at] = row
+        return rows
+
+    def _whole(self, texts: Sequence[str]) -> list[np.ndarray]:
+        encodings = self.rust.encode_batch_fast(texts, add_special_tokens=False)
+        return [np.concatenate([self.before, np.array(one.ids, _ID), self.after]) for one in encodings]
+
+    def _from_words(self, texts: Sequence[str]) -> list[np.ndarray]:
+        between = np.array([*self.after, _NO_ID, *self.before], _ID).tobytes()
+        words = _find_words(_BETWEEN.join(texts))
+        joined = b"".join((self.before.tobytes(), *self._ids(words, between), self.after.tobytes()))
+        ids = np.frombuffer(joined, _ID)
+        ends = np.flatnonzero(ids == _NO_ID).tolist()
+        return [ids[before + 1 : end] for before, end in pairwise([-1, *ends, len(ids)])][: len(texts)]
+
+    def _ids(self, words: Sequence[str], between: bytes) -> Sequence[bytes]:
         # Held here: another thread may begin a generation meanwhile.
-        words = self._words
-        self._learn(words, set(chain.from_iterable(split)).difference(words))
-        return [[*chain.from_iterable(map(words.__getitem__, parts))] for parts in split]
+        young = self._young
+        young[_BETWEEN] = between
+        ids: list[Any] = [*map(young.get, words)]  # one look at each: they are most of what tokenizing costs
+        unknown = [at for at, one in enumerate(ids) if one is None] if None in ids else []
+        self._learn(young, {words[at] for at in unknown})
+        for at in unknown:
+            ids[at] = young[words[at]]
+        return ids
 
-    def _framed(self, bare: Iterable[list[int]], room: int, side: str) -> Iterator[Iterable[int]]:
-        for ids in bare:
-            yield self.before
-            yield ids if len(ids) <= room else ids[:room] if side == "right" else ids[len(ids) - room :]
-            yield self.after
-
-    def _learn(self, words: dict[str, _Ids], unknown: set[str]) -> None:
-        older = self._older
-        learned = {word: older[word] for word in unknown if word in older}
-        new = list(unknown.difference(learned))
+    def _learn(self, young: dict[str, bytes], unknown: set[str]) -> None:
+        if not unknown:
+            return
+        old = self._old
+        learned = {word: old[word] for word in unknown if word in old}
+        new = [word for word in unknown if word not in learned]
         encodings = self.rust.encode_batch_fast(new, add_special_tokens=False)
-        learned.update((word, tuple(encoding.ids)) for word, encoding in zip(new, encodings, strict=True))
-        words.update(learned)
-        self._kept += len(learned) + sum(map(len, learned.values()))
+        learned.update((word, array(_ID.char, one.ids).tobytes()) for word, one in zip(new, encodings, strict=True))
+        young.update(learned)
+        self._kept += len(learned) + sum(map(len, learned.values())) // _ID.itemsize
         if self._kept > _MOST_IDS:
-            self._words, self._older, self._kept = {}, words, 0
+            self._young, self._old, self._kept = {}, young, 0
 
 
 def known_words(rust: Any) -> KnownWords | None:
@@ -91,10 +119,9 @@ def known_words(rust: Any) -> KnownWords | None:
     if len(bare.ids) != 1 or framed.ids.count(bare.ids[0]) != 1 or any(framed.type_ids):
         return None
     at = framed.ids.index(bare.ids[0])
-    specials = "|".join(re.escape(token["content"]) for token in stored["added_tokens"])
-    # Without any, what never matches.
-    pattern = re.compile(specials or r"(?!)")
-    return KnownWords(own, tuple(framed.ids[:at]), tuple(framed.ids[at + 1 :]), pattern)
+    odd = (_BETWEEN, *(token["content"] for token in stored["added_tokens"]))
+    before, after = np.array(framed.ids[:at], _ID), np.array(framed.ids[at + 1 :], _ID)
+    return KnownWords(own, before, after, re.compile("|".join(map(re.escape, odd))))
 
 
 def without_limits(rust: Any, stored: str | None = None) -> Any:

@@ -169,10 +169,10 @@ def test_the_memory_forgets_words_that_do_not_repeat(
     assert words is not None
     for number in range(100):
         words.tokenize([f"good film {number}"], 32, "right")
-        assert len(words._words) + len(words._older) <= 40
-        assert "film" in words._words | words._older
-    assert "98" in words._words | words._older
-    assert "9" not in words._words | words._older
+        assert len(words._young) + len(words._old) <= 40
+        assert "film" in words._young | words._old
+    assert "98" in words._young | words._old
+    assert "9" not in words._young | words._old
 
 
 def test_a_word_of_an_older_generation_is_not_tokenized_again(
@@ -183,7 +183,7 @@ def test_a_word_of_an_older_generation_is_not_tokenized_again(
     assert words is not None
     ids = words.tokenize(["film"], 32, "right")[0][0].tolist()
     words.tokenize(["a good wonderful film"], 32, "right")
-    assert (words._words, "film" in words._older) == ({}, True)
+    assert (words._young, "film" in words._old) == ({}, True)
     words.rust = SimpleNamespace(encode_batch_fast=lambda new, **_: [words.rust] * len(new))  # which has no ids
     assert words.tokenize(["film"], 32, "right")[0][0].tolist() == ids
 
