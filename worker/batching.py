@@ -61,24 +61,26 @@ class BatchCutter:
         """For each place in the descending lengths, where the batch that begins there had best end."""
         count = len(widths)
         ends = [count] * count
-        # What the reviews from a place on cost, in tokens; known for the places behind before those in front.
+        # What so many of the last reviews cost, in tokens; known for few before it is for many.
         costs = np.zeros(count + 1, np.int64)
-        width, of_rows = 0, costs[:0]
-        for first in range(count - 1, -1, -1):
-            if widths[first] != width:
-                width = widths[first]
-                of_rows = self._batch_costs(width, min(count, max(1, token_budget // width)))
-            most = min(count - first, len(of_rows))
-            of_size = costs[first + 1 : first + most + 1] + of_rows[:most]
-            # Of sizes that cost the same the largest, so that equal reviews fill their batches.
-            size = most - int(of_size[::-1].argmin())
-            costs[first] = of_size[size - 1]
-            ends[first] = first + size
+        width, most, of_rows = 0, 0, costs[:0]
+        for left in range(1, count + 1):
+            if widths[-left] != width:
+                width = widths[-left]
+                most = min(count, max(1, token_budget // width))
+                of_rows = self._batch_costs(width, most)
+            # From the largest batch to one of a single review: of those that cost the same the largest is taken, so
+            # that equal reviews fill their batches.
+            size = min(left, most)
+            of_size = costs[left - size : left] + of_rows[most - size :]
+            at = int(of_size.argmin())
+            costs[left] = of_size[at]
+            ends[-left] = count - left + size - at
         return ends
 
     def _batch_costs(self, width: int, most: int) -> np.ndarray:
-        """What batches of that length cost, of one row to `most`, in tokens: int64 [most]."""
-        return width * np.arange(1, most + 1) + self.shapes.surcharges(width, most)
+        """What batches of that length cost, of `most` rows down to one, in tokens: int64 [most]."""
+        return (width * np.arange(1, most + 1) + self.shapes.surcharges(width, most))[::-1].copy()
 
 
 def collate(encoded: Sequence[Encoded], padding_id: int, shape: Shape | None = None) -> Batch:

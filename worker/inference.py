@@ -4,7 +4,6 @@ A sequence is what a model reads at once: a review, or a window of a long one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
@@ -53,13 +52,32 @@ class Costs:
         )
 
 
-@dataclass(slots=True)
 class Inferred:
-    """Of each sequence, by its index, either the logits, float32 [classes], or the reason why there are none."""
+    """Of each sequence, by its index, either its logits or the reason why there are none, and what that took."""
 
-    costs: Costs
-    logits: dict[int, np.ndarray] = field(default_factory=dict)
-    reasons: dict[int, str] = field(default_factory=dict)
+    def __init__(self, encoded: Sequence[Encoded]) -> None:
+        self.costs = Costs(encoded)
+        self.reasons: dict[int, str] = {}
+        #: How many have logits.
+        self.answered = 0
+        self._count = len(encoded)
+        self._logits = np.empty((0, 0), np.float32)
+
+    @property
+    def done(self) -> int:
+        """How many have either."""
+        return self.answered + len(self.reasons)
+
+    def add(self, indices: Sequence[int], logits: np.ndarray) -> None:
+        """Note the logits of a batch, float32 [sequences, classes]."""
+        if not self.answered:
+            self._logits = np.empty((self._count, logits.shape[1]), np.float32)
+        self._logits[indices] = logits
+        self.answered += len(indices)
+
+    def logits(self, indices: Sequence[int]) -> np.ndarray:
+        """The logits of sequences that have some, float32 [sequences, classes], in the order asked for."""
+        return self._logits[indices]
 
 
 def infer(
@@ -78,7 +96,7 @@ def infer(
     whose each sequence is, without it each is a review's own.
     """
     reviews = range(len(waiting.encoded)) if review_of is None else review_of
-    inferred = Inferred(Costs(waiting.encoded))
+    inferred = Inferred(waiting.encoded)
 
     def take() -> Taken | None:
         if waiting.is_empty:
@@ -86,7 +104,7 @@ def infer(
             return None
         hold.take()
         taken = waiting.take()
-        before_batch(len(inferred.logits) + len(inferred.reasons))
+        before_batch(inferred.done)
         return taken
 
     for ended in infer_batches(loaded.engine, take):
@@ -96,7 +114,7 @@ def infer(
         if ended.error is not None:
             _after_error(ended.error, loaded, waiting, ended, inferred, reviews)
         else:
-            inferred.logits.update(zip(ended.indices, ended.answer(), strict=True))
+            inferred.add(ended.indices, ended.answer())
     return inferred
 
 
@@ -119,7 +137,7 @@ def _after_error(
     if len(indices) == 1:
         inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
         failed = {review_of[index] for index in inferred.reasons}
-        if not inferred.logits and len(failed) >= _BROKEN_AFTER:
+        if not inferred.answered and len(failed) >= _BROKEN_AFTER:
             raise error
     elif is_out_of_memory(error):
         tokens = ended.batch.token_ids.size * streams_of(loaded.engine)

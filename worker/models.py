@@ -1,6 +1,5 @@
 """The models a worker holds in memory: those used last, as far as a budget of memory goes."""
 
-import gc
 import threading
 import time
 from collections import OrderedDict
@@ -20,6 +19,7 @@ from db.registry import RegisteredModel, get_model
 from worker import metrics
 from worker.batching import BatchCutter
 from worker.checkpoints.tokenizer import Tokenizer
+from worker.cycles import settle
 from worker.devices.device import alike_name
 from worker.engines.base import Engine, streams_of
 from worker.engines.choose import NULL, choose_engine, load_engine, reads_checkpoint
@@ -174,7 +174,7 @@ class LoadedModels:
             log.info("model forgotten", action="model_forgotten", model=model_id, precision=precision)
         if forgotten:
             # Keras models hold themselves, by way of their functions: without this their memory stays for long.
-            gc.collect()
+            settle()
 
     def _bytes(self) -> int:
         return sum(place.bytes for place in self._places.values())
@@ -221,6 +221,7 @@ class LoadedModels:
             loaded = LoadedModel(record, tokenizer, engine, budget, place.precision, cutter, self.device)
             metrics.note_loaded(loaded.serving, time.monotonic() - began)
             log.info("model loaded", action="model_loaded", **about, bytes=place.bytes)
+            settle()
             return loaded
 
     def _make_room(self, place: _Place, size_bytes: int, about: dict[str, str]) -> None:

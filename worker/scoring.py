@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
 from sqlalchemy import Connection
 
@@ -22,7 +21,7 @@ from worker.chunk_plan import Answers, Books, Outcome, Plan
 from worker.combining import combine
 from worker.context import WorkerContext
 from worker.hold import Hold
-from worker.inference import Costs, infer
+from worker.inference import Costs, Inferred, infer
 from worker.interludes import Interludes
 from worker.lease import Heartbeat
 from worker.logs import ids_of
@@ -198,7 +197,7 @@ def _infer(
         inferred = infer(loaded, waiting, before_batch, hold, sequences.review_of)
     progress.note(len(sequences.encoded))
     answers.reasons |= {hashes[sequences.review_of[index]]: reason for index, reason in inferred.reasons.items()}
-    answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred.logits)
+    answers.verdicts |= _verdicts(loaded, sequences, hashes, inferred)
     return _Bill(context.models.device, inferred.costs, dict(zip(hashes, sequences.places, strict=True)))
 
 
@@ -245,14 +244,15 @@ def _read(loaded: LoadedModel, reviews: Sequence[StoredReview], asked: str) -> t
 
 
 def _verdicts(
-    loaded: LoadedModel, sequences: Sequences, hashes: Sequence[str], logits: dict[int, np.ndarray]
+    loaded: LoadedModel, sequences: Sequences, hashes: Sequence[str], inferred: Inferred
 ) -> dict[str, Verdict]:
     """By text hash, what the model says of each review of which it read every sequence."""
-    answered = [at for at, place in enumerate(sequences.places) if all(map(logits.__contains__, place))]
+    failed = {sequences.review_of[index] for index in inferred.reasons}
+    answered = [at for at in range(len(hashes)) if at not in failed]
     if not answered:
         return {}
     record, read = loaded.record, [sequences.readings[at] for at in answered]
-    rows = np.stack([logits[index] for at in answered for index in sequences.places[at]])
+    rows = inferred.logits([index for at in answered for index in sequences.places[at]])
     values = combine(probabilities(rows, record.problem_type), [one.weights for one in read])
     verdicts = make_verdicts(record.labels, values, record.problem_type, loaded.precision, read)
     return {hashes[at]: verdict for at, verdict in zip(answered, verdicts, strict=True)}

@@ -108,7 +108,7 @@ def test_the_next_tasks_batches_begin_while_the_last_ones_are_computed(
 
     def run() -> int:
         with Hold(context.device) as hold:
-            return len(infer(loaded, wait_for(loaded, 2), lambda _done: None, hold).logits)
+            return infer(loaded, wait_for(loaded, 2), lambda _done: None, hold).answered
 
     with ThreadPoolExecutor(2) as tasks:
         both = [tasks.submit(run) for _ in range(2)]
@@ -125,7 +125,7 @@ def test_what_failed_at_last_waits_for_the_device_again(context: WorkerContext, 
     engine.gate.set()
     with Hold(context.device) as hold:
         inferred = infer(loaded, wait_for(loaded, 8), lambda _done: None, hold)
-    assert (len(inferred.logits), inferred.reasons) == (8, {})
+    assert (inferred.answered, inferred.reasons) == (8, {})
     assert len(engine.was_free) > 2
     assert not any(engine.was_free)
     assert is_free(context.device)

@@ -102,6 +102,18 @@ def test_as_many_are_kept_as_there_is_room_for(context: WorkerContext, added: li
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_model_in_memory_is_no_work_for_the_search_for_cycles(
+    context: WorkerContext, added: list[RegisteredModel]
+) -> None:
+    loaded = limit(context, size(*added)).get(added[0].id)
+    # Ten thousands of objects of the program's own, beside which a search for cycles among rows would be nothing.
+    searched = gc.get_objects()
+    assert gc.is_tracked(loaded)
+    assert not any(one is loaded for one in searched)
+    assert gc.get_freeze_count() > 10 * len(searched)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_what_is_forgotten_is_freed(context: WorkerContext, added: list[RegisteredModel], engine: str) -> None:
     bert, distilbert, _ = added

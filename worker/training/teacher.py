@@ -120,7 +120,7 @@ class Teacher:
             reasons = list(inferred.reasons.values())
         if reasons:
             raise TrainingError(f"the teacher {loaded.record.reference} has no answer for an example: {reasons[0]}")
-        logits = np.stack([inferred.logits[at] for at in range(len(reviews))])
+        logits = inferred.logits(range(len(reviews)))
         return self._in_order(probabilities(logits, loaded.record.problem_type), loaded)
 
     def _in_order(self, values: np.ndarray, loaded: LoadedModel) -> np.ndarray:
