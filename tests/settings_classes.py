@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pydantic_settings import BaseSettings
 
@@ -101,11 +102,22 @@ def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _variables(tree: ast.Module) -> Iterator[str]:
-    constants = {name: value.value for name, value in _assigned(tree) if isinstance(value, ast.Constant)}
+    constants = {name: [value.value] for name, value in _assigned(tree) if isinstance(value, ast.Constant)}
+    named = {**constants, **dict(_names_in_turn(tree))}
     for key in _environment_keys(tree):
-        name = constants.get(key.id) if isinstance(key, ast.Name) else getattr(key, "value", None)
-        if isinstance(name, str) and not name.startswith("REVIEWMILL_"):
-            yield name
+        names = named.get(key.id, []) if isinstance(key, ast.Name) else [getattr(key, "value", None)]
+        yield from (name for name in names if isinstance(name, str) and not name.startswith("REVIEWMILL_"))
+
+
+def _names_in_turn(tree: ast.Module) -> Iterator[tuple[str, list[Any]]]:
+    """What a comprehension calls each key of a table of constants, and those keys."""
+    tables = {name: value for name, value in _assigned(tree) if isinstance(value, ast.Dict)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.comprehension):
+            table = tables.get(ast.unparse(node.iter).removesuffix(".items()"))
+            target = node.target.elts[0] if isinstance(node.target, ast.Tuple) else node.target
+            if table is not None and isinstance(target, ast.Name):
+                yield target.id, [key.value for key in table.keys if isinstance(key, ast.Constant)]
 
 
 def _environment_keys(tree: ast.Module) -> Iterator[ast.expr]:

@@ -107,7 +107,7 @@ def test_the_readme_tells_the_few_that_people_need_first_as_the_page_does() -> N
 def test_variables_of_others_that_our_code_looks_at_are_documented() -> None:
     documented = set(re.findall(r"`(\w+)`", PAGE.partition("## Variables of others")[2]))
     found = environment_variables()
-    assert found >= {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND", "MALLOC_TRIM_THRESHOLD_"}
+    assert found >= {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"}
     assert found - documented == set()
 
 

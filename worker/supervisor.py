@@ -29,8 +29,14 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
 _HEALTHY_AFTER_S = 30.0
 _LOOK_S = 0.2
-#: glibc's variable for the freed bytes that it keeps at the end of a heap, and its own first value, which then stays.
-_TRIM_THRESHOLD, _KEPT_BYTES = "MALLOC_TRIM_THRESHOLD_", 128 * 1024
+#: glibc's variables, in bytes, which it would raise by itself to what it has seen at most: how much freed memory it
+#: keeps at the end of a heap, what it asks the kernel for by itself, and by how much a heap grows at least. What a
+#: chunk needs for a moment is kept for the next, what a model needs while it is loaded is given back.
+_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": 4 * 2**20,
+    "MALLOC_MMAP_THRESHOLD_": 2**20,
+    "MALLOC_TOP_PAD_": 2**20,
+}
 #: How many threads tokenizers (Rust's rayon) and numpy's libraries start.
 _THREADS = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS")
 #: What runs on a device; `--device` and `--queues` follow.
@@ -104,10 +110,10 @@ def _stop(processes: Sequence[Popen[bytes]], signals: Sequence[int]) -> None:
 def device_environment(device: Device) -> dict[str, str]:
     """What a process must find in its environment before anything of it is loaded.
 
-    To see its own device only, to use as many threads as it has cores, and to give memory back that a batch needed:
-    glibc otherwise keeps what was freed, for good, once large blocks were. A threshold that somebody has set stays.
+    To see its own device only, to use as many threads as it has cores, and to give memory back that is needed no
+    longer: glibc otherwise keeps what was freed, for good, once large blocks were. What somebody has set stays.
     """
-    environment = {_TRIM_THRESHOLD: os.environ.get(_TRIM_THRESHOLD, str(_KEPT_BYTES))}
+    environment = {name: os.environ.get(name, str(bytes_)) for name, bytes_ in _MEMORY.items()}
     # By its UUID, for CUDA may number GPUs otherwise than NVML does; and by the numbers of NVML all the same, for who
     # looks at them.
     environment |= {"CUDA_VISIBLE_DEVICES": device.uuid or "-1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

@@ -68,10 +68,14 @@ def test_a_process_sees_its_own_device_only() -> None:
 
 
 def test_freed_memory_is_given_back_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    assert device_environment(CPU)["MALLOC_TRIM_THRESHOLD_"] == "131072"
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_"):
+        monkeypatch.delenv(name, raising=False)
+    environment = device_environment(CPU)
+    # Each of them said: glibc raises none that it is told by itself.
+    assert environment["MALLOC_TRIM_THRESHOLD_"] == str(4 * 2**20)
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == environment["MALLOC_TOP_PAD_"] == str(2**20)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
-    assert device_environment(CPU)["MALLOC_TRIM_THRESHOLD_"] == "1000000"
+    assert device_environment(CPU) == {**environment, "MALLOC_TRIM_THRESHOLD_": "1000000"}
 
 
 def test_a_pinned_process_stays_on_its_cores_with_a_thread_for_each_in_every_library(tmp_path: Path) -> None:
