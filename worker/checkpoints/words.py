@@ -7,8 +7,7 @@ Words repeat, reviews hardly do, so looking words up costs a fraction of tokeniz
 
 import json
 import re
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -25,6 +24,8 @@ _BETWEEN = "\0"
 _find_words = re.compile(f"[^ {_BETWEEN}{_MARKS}]+|[{_BETWEEN}{_MARKS}]").findall
 #: Token ids as bytes: joined by the thousand they become an array at once.
 _ID = np.dtype(np.int32)
+#: Between words that are tokenized in one text, as many as that.
+_STOP, _WORDS_OF_A_LINE = " . ", 64
 #: No token's id: stands between those of two texts.
 _NO_ID = -1
 
@@ -36,13 +37,14 @@ class KnownWords:
     Words come in two generations: a full one is kept, until the next is full, for what comes again. So those that
     repeat stay, and numbers, which hardly do, come to a memory that stays the same.
     `rust` sets no limits to length. A text in which `odd` finds something, a token such as "[SEP]" say, is not taken
-    apart. Several threads may share one.
+    apart; `stop` is the id of a full stop. Several threads may share one.
     """
 
     rust: Any
     before: np.ndarray
     after: np.ndarray
     odd: re.Pattern[str]
+    stop: int
     _young: dict[str, bytes] = field(default_factory=dict)
     _old: dict[str, bytes] = field(default_factory=dict)
     _kept: int = 0
@@ -100,12 +102,24 @@ class KnownWords:
         old = self._old
         learned = {word: old[word] for word in unknown if word in old}
         new = [word for word in unknown if word not in learned]
-        encodings = self.rust.encode_batch_fast(new, add_special_tokens=False)
-        learned.update((word, array(_ID.char, one.ids).tobytes()) for word, one in zip(new, encodings, strict=True))
+        learned.update(zip(new, self._encode(new), strict=True))
         young.update(learned)
         self._kept += len(learned) + sum(map(len, learned.values())) // _ID.itemsize
         if self._kept > _MOST_IDS:
             self._young, self._old, self._kept = {}, young, 0
+
+    def _encode(self, words: list[str]) -> Iterator[bytes]:
+        """The ids of each word: of many in one text, told apart by full stops, in half the time."""
+        lines = [words[at : at + _WORDS_OF_A_LINE] for at in range(0, len(words), _WORDS_OF_A_LINE)]
+        encodings = self.rust.encode_batch_fast([_STOP.join(line) for line in lines], add_special_tokens=False)
+        for line, encoding in zip(lines, encodings, strict=True):
+            ids = np.array(encoding.ids, _ID)
+            stops = np.flatnonzero(ids == self.stop).tolist()
+            if len(stops) == len(line) - 1:
+                yield from (ids[before + 1 : end].tobytes() for before, end in pairwise([-1, *stops, len(ids)]))
+            else:  # one of the words is a full stop
+                each = self.rust.encode_batch_fast(line, add_special_tokens=False)
+                yield from (np.array(one.ids, _ID).tobytes() for one in each)
 
 
 def known_words(rust: Any) -> KnownWords | None:
@@ -116,12 +130,13 @@ def known_words(rust: Any) -> KnownWords | None:
         return None
     own = without_limits(rust, whole)
     framed, bare = own.encode("a"), own.encode("a", add_special_tokens=False)
-    if len(bare.ids) != 1 or framed.ids.count(bare.ids[0]) != 1 or any(framed.type_ids):
+    stops = own.encode(_STOP, add_special_tokens=False).ids
+    if len(stops) != 1 or len(bare.ids) != 1 or framed.ids.count(bare.ids[0]) != 1 or any(framed.type_ids):
         return None
     at = framed.ids.index(bare.ids[0])
     odd = (_BETWEEN, *(token["content"] for token in stored["added_tokens"]))
     before, after = np.array(framed.ids[:at], _ID), np.array(framed.ids[at + 1 :], _ID)
-    return KnownWords(own, before, after, re.compile("|".join(map(re.escape, odd))))
+    return KnownWords(own, before, after, re.compile("|".join(map(re.escape, odd))), stops[0])
 
 
 def without_limits(rust: Any, stored: str | None = None) -> Any:

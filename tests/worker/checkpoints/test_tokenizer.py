@@ -124,7 +124,7 @@ def berts(checkpoints: Path) -> tuple[Tokenizer, Any]:
 
 #: What the tokenizer may take for the end of a word, drop, fold, or look for before anything else.
 PIECES = [
-    *"aZé.-'_/ \t\n\r\x1c\x00\u00a0\u200b\u2028\u3000\u0301中😀İß�",
+    *"aZé.…-'_/ \t\n\r\x1c\x00\u00a0\u200b\u2028\u3000\u0301中😀İß�",
     "[SEP]",
     "[sep]",
     "[MASK]",
