@@ -219,9 +219,9 @@ class LoadedModels:
             tokenizer, engine = load_engine(name, record, self._settings.engines_dir, place.precision)
             cutter = BatchCutter(engine.costs, streams_of(engine))
             loaded = LoadedModel(record, tokenizer, engine, budget, place.precision, cutter, self.device)
+            settle()
             metrics.note_loaded(loaded.serving, time.monotonic() - began)
             log.info("model loaded", action="model_loaded", **about, bytes=place.bytes)
-            settle()
             return loaded
 
     def _make_room(self, place: _Place, size_bytes: int, about: dict[str, str]) -> None:

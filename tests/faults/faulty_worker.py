@@ -118,14 +118,22 @@ def out_of_memory() -> None:
 
 def hang_in_a_batch() -> None:
     """Never come back from the first batch, as native code may that waits for a device."""
-    TensorFlowEngine.logits = lambda self, batch: time.sleep(3600)  # type: ignore[assignment,method-assign]
+    TensorFlowEngine.logits = lambda self, batch: _hang()  # type: ignore[assignment,method-assign]
 
 
 def hang_in_the_streams() -> None:
     """The same of an engine that computes several batches at once, none of which ends."""
     os.environ["REVIEWMILL_ENGINE"] = "openvino"
-    OpenVINOEngine.start = lambda self, batch: lambda: time.sleep(3600)  # type: ignore[assignment,method-assign]
+    OpenVINOEngine.start = lambda self, batch: _hang  # type: ignore[assignment,method-assign]
 
+
+def _hang() -> None:
+    print(HANGS, file=sys.stderr, flush=True)
+    time.sleep(3600)
+
+
+#: What a batch says that never ends.
+HANGS = "this batch never ends"
 
 #: What a worker of small memory can take.
 FITTING_TOKENS = 1_000

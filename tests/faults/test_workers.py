@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from db.tables import Chunk
 from tests.faults.conftest import Survived
+from tests.faults.faulty_worker import HANGS
 from tests.faults.team import ON_POSTGRESQL, ON_SQLITE, Team, stop
 from tests.system import is_stopped, wait_until
 
@@ -129,7 +130,7 @@ def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived, fault:
     # The lease is an hour: what another worker finds free was given back, and did not just run out.
     worker = team.start(fault, module="tests.faults.faulty_worker", REVIEWMILL_LEASE_S="3600")
     team.enqueue(team.write_reviews(10))
-    wait_until(lambda: "model_loaded" in worker.said())
+    wait_until(lambda: HANGS in worker.said())
     began = time.monotonic()
     log = stop(worker)
     took_s = time.monotonic() - began
@@ -149,7 +150,7 @@ def test_sigterm_while_a_batch_never_ends(team: Team, survived: Survived, fault:
 def test_sigterm_while_a_batch_and_the_database_hang(team: Team, survived: Survived) -> None:
     worker = team.start("hang-in-a-batch", module="tests.faults.faulty_worker")
     team.enqueue(team.write_reviews(10))
-    wait_until(lambda: "model_loaded" in worker.said())
+    wait_until(lambda: HANGS in worker.said())
     with team.database.write() as connection:
         # Whoever gives the chunk back must wait for this transaction.
         connection.execute(update(Chunk).values(error="locked"))
