@@ -128,7 +128,7 @@ def hang_in_the_streams() -> None:
 
 
 def _hang() -> None:
-    print(HANGS, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{HANGS}\n")
     time.sleep(3600)
 
 
