@@ -88,8 +88,8 @@ def known_verdicts(
     readings: Sequence[str],
 ) -> dict[str, KnownVerdict]:
     """What the model already said of these texts in one of the precisions and readings, by text hash."""
-    kept = {"model_id": model_id, "precisions": precisions, "readings": readings}
-    asked = {"hashes": as_list(text_hashes), **kept}
+    hashes = as_list(text_hashes)
+    asked = {"hashes": hashes, "model_id": model_id, "precisions": precisions, "readings": readings}
     found = connection.execute(_verdicts_on(connection.dialect.name), asked)
     known: dict[str, KnownVerdict] = {}
     for text_hash, review_id, *columns in found:

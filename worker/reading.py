@@ -25,8 +25,6 @@ class Reading(NamedTuple):
     @property
     def tokens(self) -> int:
         """The tokens read, special ones included, and those of an overlap as often as they are read."""
-        if len(self.sequences) == 1:
-            return self.sequences[0].length
         return sum(one.length for one in self.sequences)
 
     @property

@@ -65,17 +65,15 @@ class KnownWords:
 
     def _rows(self, texts: Sequence[str]) -> list[np.ndarray]:
         is_odd = self.odd.search
-        odd = [at for at, text in enumerate(texts) if is_odd(text)]
-        if not odd:
-            return self._from_words(texts)
-        rows = self._from_words(["" if is_odd(text) else text for text in texts])
-        for at, row in zip(odd, self._whole([texts[at] for at in odd]), strict=True):
-            rows[at] = row
+        odd = {at: text for at, text in enumerate(texts) if is_odd(text)}
+        rows = self._from_words(["" if at in odd else text for at, text in enumerate(texts)] if odd else texts)
+        for at, ids in zip(odd, self._by_rust(list(odd.values())), strict=True):
+            rows[at] = np.concatenate([self.before, ids, self.after])
         return rows
 
-    def _whole(self, texts: Sequence[str]) -> list[np.ndarray]:
+    def _by_rust(self, texts: list[str]) -> list[np.ndarray]:
         encodings = self.rust.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.concatenate([self.before, np.array(one.ids, _ID), self.after]) for one in encodings]
+        return [np.array(one.ids, _ID) for one in encodings]
 
     def _from_words(self, texts: Sequence[str]) -> list[np.ndarray]:
         between = np.array([*self.after, _NO_ID, *self.before], _ID).tobytes()
@@ -111,15 +109,12 @@ class KnownWords:
     def _encode(self, words: list[str]) -> Iterator[bytes]:
         """The ids of each word: of many in one text, told apart by full stops, in half the time."""
         lines = [words[at : at + _WORDS_OF_A_LINE] for at in range(0, len(words), _WORDS_OF_A_LINE)]
-        encodings = self.rust.encode_batch_fast([_STOP.join(line) for line in lines], add_special_tokens=False)
-        for line, encoding in zip(lines, encodings, strict=True):
-            ids = np.array(encoding.ids, _ID)
+        for line, ids in zip(lines, self._by_rust([_STOP.join(line) for line in lines]), strict=True):
             stops = np.flatnonzero(ids == self.stop).tolist()
             if len(stops) == len(line) - 1:
                 yield from (ids[before + 1 : end].tobytes() for before, end in pairwise([-1, *stops, len(ids)]))
             else:  # one of the words is a full stop
-                each = self.rust.encode_batch_fast(line, add_special_tokens=False)
-                yield from (np.array(one.ids, _ID).tobytes() for one in each)
+                yield from (one.tobytes() for one in self._by_rust(line))
 
 
 def known_words(rust: Any) -> KnownWords | None:
