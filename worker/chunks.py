@@ -20,7 +20,7 @@ from db.errors import (
     StoreUnreachable,
 )
 from db.rings import Ring
-from db.together import claim_together
+from db.together import claim_together, is_small
 from db.turns import Turn, small_waiting, whose_turn
 from worker import metrics
 from worker.context import WorkerContext
@@ -63,7 +63,7 @@ log = structlog.get_logger()
 
 
 def run_chunk(context: WorkerContext, rung_id: int, work: Work) -> None:
-    """Claim the chunk whose turn it is, others along with it if they are small, and do the work.
+    """Claim the chunk whose turn it is, others along with it if they are small or done in a moment, and do the work.
 
     It is of the kind of job of the chunk that was rung for, and often another chunk than that. Where none is free
     the ring is dropped. Never raises for the chunks' sake: whatever happens is written to SQL, which the sweep acts
@@ -107,6 +107,7 @@ def _hold(context: WorkerContext, claims: Sequence[Claim], claimed_at: float, wo
         heartbeat = Heartbeat(context.database, claims, context.settings.lease_s, context.stopping, claimed_at)
         with context.holding(claims), heartbeat:
             _try(context, claims, heartbeat, work)
+    context.strides.note(claims, heartbeat.done, time.monotonic() - claimed_at)
 
 
 def _claim(context: WorkerContext, rung_id: int, suspects: bool) -> list[Claim] | None:
@@ -154,8 +155,8 @@ def _take(context: WorkerContext, connection: Connection, turn: Turn | None, run
     if turn is None:
         cancel_left_over(connection, rung_id)
         return []
-    settings = context.settings
-    return claim_together(connection, turn.chunk_id, context.owner, settings.lease_s, settings.chunk_size)
+    lease_s, room = context.settings.lease_s, context.settings.chunk_size
+    return claim_together(connection, turn.chunk_id, context.owner, lease_s, room, context.strides.of)
 
 
 def _try(context: WorkerContext, claims: Sequence[Claim], heartbeat: Heartbeat, work: Work) -> None:
@@ -190,8 +191,9 @@ def _end_early(context: WorkerContext, claims: Sequence[Claim], error: Exception
         if claim.chunk_id not in ends:
             log.warning("lease lost", action="lease_lost", **ids_of([claim]))
     if isinstance(error, StopRequested) and held:
-        # Others need not wait for a sweep to find them: whoever takes the first takes the rest along.
-        ring(context.app, [Ring(held[0].chunk_id, held[0].kind, held[0].priority)])
+        # Others need not wait for a sweep to find them: whoever takes the first of small ones takes the rest along.
+        rung = held[:1] if is_small(len(held[0].review_ids), context.settings.chunk_size) else held
+        ring(context.app, [Ring(claim.chunk_id, claim.kind, claim.priority) for claim in rung])
 
 
 def _end_held(context: WorkerContext, claims: Sequence[Claim], error: Exception) -> dict[int, str]:

@@ -13,6 +13,7 @@ from worker.last_minute import DeviceLock, ReviewRate
 from worker.models import LoadedModels
 from worker.owners import this_owner
 from worker.settings import WorkerSettings
+from worker.strides import Strides
 from worker.turns import Turns
 
 
@@ -22,7 +23,8 @@ class WorkerContext:
 
     `device` is held by whichever task infers or trains, so that the process can claim and tokenize
     the next chunk, and write the last one, while the device works; small work may come in between, in the same
-    thread. `reviews` counts what is inferred. `turns` keep suspects apart from the rest.
+    thread. `reviews` counts what is inferred. `turns` keep suspects apart from the rest, `strides` tell how
+    many chunks of a job are claimed at once.
     `stopping` is set on SIGTERM. `held` are the claims under work, by chunk.
     """
 
@@ -34,6 +36,7 @@ class WorkerContext:
     device: DeviceLock = field(default_factory=DeviceLock)
     reviews: ReviewRate = field(default_factory=ReviewRate)
     turns: Turns = field(default_factory=Turns)
+    strides: Strides = field(default_factory=Strides)
     stopping: threading.Event = field(default_factory=threading.Event)
     held: dict[int, Claim] = field(default_factory=dict)
 

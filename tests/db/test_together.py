@@ -1,4 +1,4 @@
-"""Small chunks are claimed together: which, how many, and what becomes of them when their worker dies."""
+"""Chunks are claimed together: which, how many, and what becomes of them when their worker dies."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -128,6 +128,57 @@ def test_a_job_that_says_nothing_of_long_texts_has_them_truncated(enqueue: Enque
     )
     assert ids(take(truncate)) == [silent, truncate]
     assert [ids(take(other)) for other in (window, head_tail)] == [[window], [head_tail]]
+
+
+@pytest.fixture
+def enqueue_large(database: Database, model: RegisteredModel) -> Enqueue:
+    """Make a scoring job of so many chunks, each of more than half the room; return the chunks' ids."""
+
+    def make(chunks: int) -> list[int]:
+        with database.write() as connection:
+            reviews = [SomeReview(str(n), f"text {n}") for n in range(chunks * ROOM)]
+            ids = store_reviews(connection, "f.csv", reviews)
+            parts = [ids[at : at + ROOM] for at in range(0, len(ids), ROOM)]
+            return create_job(connection, NewJob("score", {}, parts, model_id=model.id))[1]
+
+    return make
+
+
+def stride_of(**strides: int) -> Callable[[int], int]:
+    """A stride for each job by its number, as in `job_1=3`; else one chunk."""
+    return lambda job_id: strides.get(f"job_{job_id}", 1)
+
+
+def test_a_large_one_takes_as_many_of_its_job_along_as_the_stride_says(
+    database: Database, enqueue: Enqueue, enqueue_large: Callable[[int], list[int]]
+) -> None:
+    (first, *more), others = enqueue_large(6), enqueue_large(2)
+    small = enqueue(1)
+    with database.write() as connection:
+        ended, failed, parted = more[0], more[1], more[2]
+        claim_chunk(connection, ended, "you", 60)
+        connection.execute(update(Chunk).where(Chunk.id == failed).values(errors=1))
+        connection.execute(update(Chunk).where(Chunk.id == parted).values(alone=True))
+        claims = claim_together(connection, first, "me", 60, ROOM, stride_of(job_1=3))
+        assert ids(claims) == [first, *more[3:]]
+        assert [one.taken_along for one in claims] == [False, True, True]
+        # What went wrong takes none along, another job has a stride of its own, and small ones go by the room.
+        assert ids(claim_together(connection, failed, "me", 60, ROOM, stride_of(job_1=3))) == [failed]
+        assert ids(claim_together(connection, others[0], "me", 60, ROOM, stride_of(job_1=3))) == [others[0]]
+        assert ids(claim_together(connection, small, "me", 60, ROOM, stride_of(job_3=3))) == [small]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_large_one_takes_along_what_no_other_worker_takes(
+    database: Database, enqueue_large: Callable[[int], list[int]], take: Take
+) -> None:
+    started, *chunk_ids = enqueue_large(6)
+    take(started)
+    with database.write() as one, database.write() as other:
+        other.execute(text("SET LOCAL lock_timeout = '5s'"))
+        assert ids(claim_together(one, chunk_ids[0], "me", 60, ROOM, stride_of(job_1=2))) == chunk_ids[:2]
+        # The first row of the job that is nobody's.
+        assert ids(claim_together(other, chunk_ids[2], "you", 60, ROOM, stride_of(job_1=9))) == chunk_ids[2:]
 
 
 def test_a_training_is_alone(database: Database, take: Take) -> None:

@@ -1,4 +1,4 @@
-"""Many small chunks are scored as one, and each comes out as if it had been alone."""
+"""Chunks that are scored as one, and each comes out as if it had been alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,18 +11,22 @@ from sqlalchemy import event, func, select
 
 from db.claims import Claim, finish_chunk
 from db.errors import DatabaseUnreachable
-from db.jobs import JobStatus, cancel_job, list_jobs, refused_rows, settle_job
+from db.jobs import JobStatus, NewJob, cancel_job, create_job, list_jobs, refused_rows, settle_job
 from db.registry import RegisteredModel
 from db.results import ResultFilter, find_results
+from db.reviews import store_reviews
 from db.tables import Chunk, Failure, Prediction
 from tests.poison import WORD, make_poisoned_checkpoint
 from tests.samples import CHECKPOINTS, SomeReview
 from worker.chunks import run_chunk
 from worker.context import WorkerContext
 from worker.engines.base import Batch
+from worker.errors import StopRequested
 from worker.lease import Heartbeat
 from worker.models import LoadedModel
 from worker.scoring import score_chunks
+
+A_CLAIM = Claim(1, 1, "me", 1, "score", "normal", 1, {}, [1, 2, 3], 0, 0, alone=False, taken_along=False)
 
 Add = Callable[..., RegisteredModel]
 Make = Callable[..., int]
@@ -178,6 +182,70 @@ def test_an_order_to_stop_gives_all_back(
     context.stopping.clear()
     run_chunk(context, first, score_chunks)
     assert chunks(context) == [("done", 2, 0, 0)] * 6
+
+
+@pytest.fixture
+def make_large(context: WorkerContext, loaded: LoadedModel) -> Callable[[int], list[int]]:
+    """A job of so many chunks, each of which is a full one to this worker; returns their ids."""
+    context.settings.chunk_size = 4
+
+    def make(count: int) -> list[int]:
+        with context.database.write() as connection:
+            reviews = [SomeReview(f"{number}", f"a film {number}") for number in range(3 * count)]
+            ids = store_reviews(connection, "large.csv", reviews)
+            parts = [ids[at : at + 3] for at in range(0, len(ids), 3)]
+            return create_job(connection, NewJob("score", {}, parts, model_id=loaded.record.id))[1]
+
+    return make
+
+
+def test_full_chunks_of_a_job_go_together_once_one_was_done_in_a_moment(
+    context: WorkerContext, watch: Callable[..., Watched], make_large: Callable[[int], list[int]]
+) -> None:
+    engine = watch()
+    first, *_ = make_large(4)
+    run_chunk(context, first, score_chunks)
+    assert [state for state, *_ in chunks(context)] == ["done", "pending", "pending", "pending"]
+    # However long the first one took on this machine, which loaded the model for it.
+    context.strides.note([replace(A_CLAIM, job_id=1)], 3, 0.01)
+    run_chunk(context, first, score_chunks)
+    assert [state for state, *_ in chunks(context)] == ["done", "done", "done", "pending"]
+    assert engine.batches == 2
+    assert [(job.scored, job.failed) for job in jobs(context)] == [(9, 0)]
+
+
+def test_what_a_chunk_took_is_noted_for_its_job(
+    context: WorkerContext, watch: Callable[..., Watched], make_large: Callable[[int], list[int]]
+) -> None:
+    noted: list[tuple[list[int], int]] = []
+    context.strides.note = lambda claims, inferred, seconds: noted.append(  # type: ignore[method-assign]
+        ([claim.chunk_id for claim in claims], inferred * (seconds > 0))
+    )
+    watch()
+    first, second = make_large(2)
+    run_chunk(context, first, score_chunks)
+    run_chunk(context, first, score_chunks)
+    assert noted == [([first], 3), ([second], 3)]
+
+
+def test_of_full_chunks_that_are_given_back_each_is_rung_for(
+    context: WorkerContext,
+    watch: Callable[..., Watched],
+    make_large: Callable[[int], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr("worker.chunks.ring", lambda _app, rings: rung.extend(one.chunk_id for one in rings))
+    chunk_ids = make_large(3)
+    context.strides.note([replace(A_CLAIM, job_id=1)], 3, 0.01)
+
+    def stop(context: WorkerContext, claims: Sequence[Claim], _heartbeat: Heartbeat) -> None:
+        assert [claim.chunk_id for claim in claims] == chunk_ids[:2]
+        raise StopRequested
+
+    run_chunk(context, chunk_ids[0], stop)
+    assert rung == chunk_ids[:2]
+    assert chunks(context) == [("pending", 1, 0, 0), ("pending", 1, 0, 0), ("pending", 0, 0, 0)]
 
 
 def failing(guilty: int) -> Callable[[WorkerContext, Sequence[Claim], Heartbeat], None]:
