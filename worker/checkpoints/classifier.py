@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from worker.backend import keras
 from worker.checkpoints.backbones import build_backbone
 from worker.checkpoints.encoding import encode
@@ -20,10 +22,18 @@ class Classifier(keras.Model):
 
     family, settings, labels and problem_type describe it. fresh_variables names the variables that the
     checkpoint did not fill and that hold seeded random numbers: empty for a checkpoint loaded with its own
-    head.
+    head. met_tokens are the ids whose rows of the token table it has, where it has not all: it then takes
+    their places among these for token ids (worker.checkpoints.vocabulary).
     """
 
-    def __init__(self, family: str, settings: Settings, labels: Sequence[str], problem_type: str) -> None:
+    def __init__(
+        self,
+        family: str,
+        settings: Settings,
+        labels: Sequence[str],
+        problem_type: str,
+        met_tokens: np.ndarray | None = None,
+    ) -> None:
         backbone = build_backbone(family, settings)
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in input_names(family)}
         features = encode(family, backbone, inputs, settings)
@@ -33,6 +43,7 @@ class Classifier(keras.Model):
         self.settings = settings
         self.labels = tuple(labels)
         self.problem_type = problem_type
+        self.met_tokens = met_tokens
         self.fresh_variables: tuple[str, ...] = ()
 
     def variables_by_path(self) -> dict[str, Any]:

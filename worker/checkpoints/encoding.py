@@ -5,6 +5,7 @@ from typing import Any
 
 from worker.backend import keras
 from worker.checkpoints.settings import Settings
+from worker.checkpoints.transformer import TransformerLayer
 
 
 def encode(family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings) -> Any:
@@ -17,9 +18,11 @@ def encode(family: str, backbone: keras.Model, inputs: Mapping[str, Any], settin
     if family == "albert":
         states = backbone.embeddings_projection(states)
     *layers, last = _layers(family, backbone, settings)
+    # One for all times that a layer of ALBERT is passed through.
+    computing = {id(layer): TransformerLayer(layer) for layer in layers}
     for layer in layers:
-        states = layer(states, padding_mask=inputs["padding_mask"])
-    first = _first_token(last, states, inputs["padding_mask"])
+        states = computing[id(layer)](states, inputs["padding_mask"])
+    first = TransformerLayer(last, first_only=True)(states, inputs["padding_mask"])
     return backbone.pooled_dense(first) if family in ("bert", "albert") else first
 
 
@@ -49,13 +52,3 @@ def _layers(family: str, backbone: keras.Model, settings: Settings) -> Sequence[
         return list(backbone.transformer_layers)
     times = settings.layers // settings.groups
     return [layer for group in backbone.transformer_layers for _ in range(times) for layer in group]
-
-
-def _first_token(layer: Any, states: Any, padding_mask: Any) -> Any:
-    """The first token's next state, [batch, hidden], as KerasHub's TransformerEncoder computes that of every token."""
-    first = states[:, :1]
-    real = keras.ops.cast(padding_mask, "bool")[:, None, :]
-    attended = layer._self_attention_layer(query=first, value=states, attention_mask=real)
-    attended = layer._self_attention_layer_norm(layer._self_attention_dropout(attended) + first)
-    inner = layer._feedforward_output_dense(layer._feedforward_intermediate_dense(attended))
-    return layer._feedforward_layer_norm(layer._feedforward_dropout(inner) + attended)[:, 0]

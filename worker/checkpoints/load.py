@@ -11,6 +11,7 @@ from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.families import Slot
 from worker.checkpoints.settings import Settings
 from worker.checkpoints.shrink import keep_layers
+from worker.checkpoints.vocabulary import keep_tokens
 from worker.checkpoints.weights import Weights, named, read_weights
 from worker.errors import CheckpointLoadError
 
@@ -23,6 +24,7 @@ def load_classifier(
     seed: int = 0,
     dropout: float | None = None,
     layers: int | None = None,
+    met_tokens: np.ndarray | None = None,
 ) -> Classifier:
     """Load a checkpoint directory as a Keras model.
 
@@ -30,7 +32,8 @@ def load_classifier(
     encoder, or labels of another kind, gets a fresh head (and a pooler where the checkpoint has none) of
     len(labels) classes: normal weights of the config's initializer_range drawn from the seed, biases 0. The
     model's fresh_variables names these. The seed also starts the dropout layers, so equal seeds train alike.
-    Of the encoder's layers so many are kept, evenly spread; None keeps all.
+    Of the encoder's layers so many are kept, evenly spread, and of the token table the rows of met_tokens; None keeps
+    all.
 
     Raises CheckpointLoadError, one line naming the directory and the tensor or the setting.
     """
@@ -38,10 +41,12 @@ def load_classifier(
     try:
         if layers is not None:
             weights = keep_layers(weights, layers)
+        if met_tokens is not None:
+            weights = keep_tokens(weights, met_tokens)
         settings = weights.settings
         if dropout is not None:
             settings = replace(settings, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout)
-        return _load(weights, settings, labels, problem_type, seed)
+        return _load(weights, settings, labels, problem_type, seed, met_tokens)
     except CheckpointLoadError as error:
         raise named(directory, error) from error
 
@@ -52,13 +57,14 @@ def _load(
     labels: Sequence[str] | None,
     problem_type: str | None,
     seed: int,
+    met_tokens: np.ndarray | None,
 ) -> Classifier:
     facts = weights.facts
     chosen = facts.labels if labels is None else tuple(labels)
     if not chosen:
         raise CheckpointLoadError("it is a bare encoder without a classification head; give the labels of a new one")
     stated = problem_type or (facts.problem_type if weights.has_head else None)
-    model = Classifier(facts.family, settings, chosen, normalise_problem_type(stated, len(chosen)))
+    model = Classifier(facts.family, settings, chosen, normalise_problem_type(stated, len(chosen)), met_tokens)
     slots = weights.slots
     _assign(model, slots, weights)
     model.fresh_variables = _fill_fresh(model, slots, seed)

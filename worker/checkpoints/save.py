@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from db.checkpoint import PROBLEM_TYPES, normalise_problem_type, read_config, tokenizer_files
+from db.checkpoint import PROBLEM_TYPES, normalise_problem_type, read_config, tokenizer_files, weights_files
 from db.durable import sync
 from db.errors import CheckpointError
 from db.layers import LAYER_KEYS
 from worker.checkpoints.classifier import Classifier
 from worker.checkpoints.durable import write_tensors
-from worker.checkpoints.families import FAMILIES, SEGMENT_TYPES
+from worker.checkpoints.families import FAMILIES, SEGMENT_TYPES, WORDS
+from worker.checkpoints.tensors import read_tensors
+from worker.checkpoints.vocabulary import put_back
 from worker.errors import CheckpointSaveError
 
 #: Keys of the source's config that would be untrue of the new checkpoint, or tell where it lay.
@@ -32,7 +34,8 @@ def save_checkpoint(
 ) -> None:
     """Write config.json, model.safetensors (float32) and the tokenizer into target_directory.
 
-    Config keys other than those of labels and layers, and the tokenizer, are the source's. max_tokens becomes the
+    Config keys other than those of labels and layers, the tokenizer, and the rows of the token table that the model
+    was made without, are the source's. max_tokens becomes the
     tokenizer's model_max_length. Existing files are overwritten; write into a new directory and rename it
     for an atomic change. config.json, without which nothing loads, comes last, when all else is on the disk:
     a write cut short at any point leaves no checkpoint. Raises CheckpointSaveError, and OSError where the
@@ -47,7 +50,8 @@ def save_checkpoint(
     target_directory.mkdir(parents=True, exist_ok=True)
     (target_directory / "config.json").unlink(missing_ok=True)
     # transformers refuses a file that does not say it holds PyTorch's layout.
-    write_tensors(target_directory / "model.safetensors", stored_tensors(model), {"format": "pt"})
+    tensors = _whole(stored_tensors(model), model, source_directory)
+    write_tensors(target_directory / "model.safetensors", tensors, {"format": "pt"})
     _write_tokenizer(tokenizer, target_directory, max_tokens)
     _write_last(target_directory / "config.json", _new_config(config, model, labels, problem_type))
 
@@ -63,7 +67,7 @@ def _check(classes: int, labels: Sequence[str], problem_type: str) -> None:
 
 
 def stored_tensors(model: Classifier) -> dict[str, np.ndarray]:
-    """Return every tensor of the model under its stored name and in its stored shape, float32."""
+    """Return every tensor that the model has, under its stored name and in its stored shape, float32."""
     family, settings, variables = FAMILIES[model.family], model.settings, model.variables_by_path()
     encoder = [*family.encoder_slots(settings.groups, settings.repetitions), *family.pooler]
     slots = [*(slot.prefixed(family.prefix) for slot in encoder), *family.head]
@@ -72,6 +76,17 @@ def stored_tensors(model: Classifier) -> dict[str, np.ndarray]:
         # The positions hold the sum of both.
         tensors[family.prefix + SEGMENT_TYPES] = np.zeros((settings.segments, settings.hidden), np.float32)
     return tensors
+
+
+def _whole(tensors: dict[str, np.ndarray], model: Classifier, source: Path) -> dict[str, np.ndarray]:
+    """The tensors, with every row of the token table."""
+    if model.met_tokens is None:
+        return tensors
+    name = FAMILIES[model.family].prefix + WORDS
+    base = read_tensors(weights_files(source))
+    # A bare encoder's names are without the prefix.
+    table = base[WORDS if WORDS in base else name]
+    return tensors | {name: put_back(tensors[name], model.met_tokens, table)}
 
 
 def _value(variable: Any) -> np.ndarray:

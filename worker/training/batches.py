@@ -12,7 +12,7 @@ from worker.checkpoints.tokenizer import Encoded
 
 #: Batches whose examples are sorted by length together: wide enough that little padding is left,
 #: narrow enough that every epoch mixes the examples anew.
-_POOL_BATCHES = 50
+_POOL_BATCHES = 100
 
 
 def epoch_order(lengths: Sequence[int], batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -73,4 +73,16 @@ def training_data(
         tf.TensorSpec([None, *targets.shape[1:]], targets.dtype),
         tf.TensorSpec([None], tf.float32),
     )
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+    return dataset.with_options(_untuned())
+
+
+def _untuned() -> Any:
+    """Options without the thread that tunes a dataset: there is nothing to tune, and the end of a fit waits for it.
+
+    It sleeps twice as long each time, up to a minute, and is not always woken: a training of half a minute then ended
+    41 s after it began.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options

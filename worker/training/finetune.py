@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
 from worker.checkpoints.tokenizer import load_tokenizer
+from worker.checkpoints.vocabulary import met_tokens, renumber
 from worker.context import WorkerContext
 from worker.lease import Heartbeat
 from worker.training.answers import Answers
@@ -123,7 +125,9 @@ def _train(
     params = claim.params
     tokenizer = load_tokenizer(base)
     data, held_out = _read_examples(context, claim, heartbeat, tokenizer, facts.max_tokens, teacher)
-    model, precision = _new_model(base, params)
+    met = met_tokens([*data.encoded, *held_out.encoded], tokenizer.pad_token_id)
+    data, held_out = (replace(one, encoded=renumber(one.encoded, met)) for one in (data, held_out))
+    model, precision = _new_model(base, params, met)
     best = BestEpoch(model, params["early_stopping"], params["patience"])
     states = _states(context, claim, facts, best)
     first = states.restore(model)
@@ -194,8 +198,8 @@ def _taught(teacher: TeacherAnswers, examples: Sequence[TrainingExample], params
     )
 
 
-def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
-    """The base as a compiled model with a head for the labels, and the precision it trains in."""
+def _new_model(base: Path, params: Mapping[str, Any], met: np.ndarray) -> tuple[Classifier, str]:
+    """The base as a compiled model of those tokens with a head for the labels, and the precision it trains in."""
     precision = "bfloat16" if has_bfloat16() else "float32"
     with computing_in(precision if has_gpu() else "float32"):
         model = load_classifier(
@@ -205,6 +209,7 @@ def _new_model(base: Path, params: Mapping[str, Any]) -> tuple[Classifier, str]:
             seed=params["seed"],
             dropout=params["dropout"],
             layers=params.get("layers"),
+            met_tokens=met,
         )
     if params["freeze"] or params["lora_rank"]:
         freeze_encoder(model)

@@ -1,0 +1,83 @@
+"""Our forward pass of a layer, and its gradients, are those of KerasHub's own layer; so are those of its parts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker.backend import keras, tf
+from worker.checkpoints.classifier import Classifier
+from worker.checkpoints.encoding import _layers
+from worker.checkpoints.load import load_classifier
+from worker.checkpoints.normalize import normalize
+from worker.checkpoints.transformer import TransformerLayer
+
+BATCH, TOKENS = 3, 6
+MASK = np.int32([[1] * 6, [1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0]])
+
+
+def gradients(layer: keras.layers.Layer, states: np.ndarray, *, first_only: bool, ours: bool) -> list[np.ndarray]:
+    """What comes out for tokens, and the gradients of a sum of it by the states and by each of the layer's weights."""
+    x, weights = tf.constant(states), [weight.value for weight in layer.trainable_weights]
+    pull = np.random.default_rng(7).normal(size=states.shape).astype(np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        if ours:
+            out = TransformerLayer(layer, first_only=first_only)(x, MASK, training=False)
+        else:
+            out = layer(x, padding_mask=MASK, training=False)
+            out = out[:, 0] if first_only else out
+        counted = out * pull[:, 0] if first_only else out * pull * MASK[:, :, None]
+    found = tape.gradient(counted, [x, *weights])
+    return [counted.numpy(), *(np.zeros(0) if one is None else tf.convert_to_tensor(one).numpy() for one in found)]
+
+
+@pytest.mark.parametrize("first_only", [False, True])
+def test_a_layer_and_its_gradients_are_those_of_keras(every_checkpoint: Path, first_only: bool) -> None:
+    model: Classifier = load_classifier(every_checkpoint)
+    layer = _layers(model.family, model.backbone, model.settings)[0]
+    states = np.random.default_rng(3).normal(size=(BATCH, TOKENS, model.settings.hidden)).astype(np.float32)
+    ours, theirs = (gradients(layer, states, first_only=first_only, ours=one) for one in (True, False))
+    assert len(ours) == 2 + len(layer.trainable_weights) > 10
+    for mine, right in zip(ours, theirs, strict=True):
+        assert mine.shape == right.shape
+        np.testing.assert_allclose(mine, right, rtol=2e-4, atol=2e-5)
+    assert all(np.abs(one).max() > 1e-4 for one in ours[:2])
+
+
+def test_layers_of_albert_are_passed_through_again(checkpoints: Path) -> None:
+    model = load_classifier(checkpoints / "albert")
+    layers = [layer for layer in model.layers if isinstance(layer, TransformerLayer)]
+    distinct = model.settings.groups * model.settings.repetitions
+    assert len({id(layer.layer) for layer in layers}) == distinct < model.settings.layers * model.settings.repetitions
+    # Each variable once, however often its layer is passed through.
+    assert len(model.weights) == len({id(weight) for weight in model.weights})
+
+
+def test_normalizing_and_its_gradients_are_those_of_keras() -> None:
+    random = np.random.default_rng(5)
+    layer = keras.layers.LayerNormalization(epsilon=1e-6)
+    x = tf.constant(random.normal(2.0, 3.0, (5, 8)).astype(np.float32))
+    layer.build(x.shape)
+    for weight in layer.weights:
+        weight.assign(random.normal(size=8))
+    pull = random.normal(size=(5, 8)).astype(np.float32)
+    found = []
+    for compute in (lambda: normalize(layer, x), lambda: layer(x)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            out = compute()
+            total = tf.reduce_sum(out * pull)
+        found.append([out, *tape.gradient(total, [x, *(weight.value for weight in layer.weights)])])
+    for mine, right in zip(*found, strict=True):
+        np.testing.assert_allclose(mine.numpy(), right.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_in_bfloat16_is_normalized_in_float32() -> None:
+    layer = keras.layers.LayerNormalization(epsilon=1e-6)
+    x = tf.cast(tf.constant([[256.0, 257.0, 258.0, 300.0]]), tf.bfloat16)
+    layer.build(x.shape)
+    out = normalize(layer, x)
+    assert out.dtype == tf.bfloat16
+    exact = normalize(layer, tf.cast(x, tf.float32))
+    np.testing.assert_allclose(tf.cast(out, tf.float32).numpy(), exact.numpy(), rtol=0.01)
