@@ -34,6 +34,6 @@ class Strides:
         fitting = int(len(claims) * _MOMENT_S / whole_s) if whole_s else _MOST_CHUNKS
         self._by_job.pop(claims[0].job_id, None)
         self._by_job[claims[0].job_id] = max(1, min(fitting, 2 * len(claims), _MOST_CHUNKS))
-        while len(self._by_job) > _MOST_JOBS:
+        for forgotten in list(self._by_job)[:-_MOST_JOBS]:
             # Another task may be forgetting it, too.
-            self._by_job.pop(next(iter(self._by_job)), None)
+            self._by_job.pop(forgotten, None)
