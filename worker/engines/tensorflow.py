@@ -1,4 +1,4 @@
-"""The TensorFlow engine: a Keras model under one tf.function."""
+"""The TensorFlow engine: a Keras model under one tf.function, which XLA compiles on GPUs."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,12 @@ import numpy as np
 
 from worker.backend import tf
 from worker.checkpoints.classifier import Classifier, input_names
-from worker.checkpoints.compute import computing_in
+from worker.checkpoints.compute import computing_in, has_gpu
 from worker.checkpoints.load import load_classifier
 from worker.engines.base import Batch, BatchCosts
 
+#: Finer than so many rows, and tokens of each, no two shapes differ that XLA compiles.
+_ROWS, _TOKENS = 4, 8
 #: Any count of rows, any length: one trace serves every batch.
 _ANY_BATCH = tf.TensorSpec((None, None), tf.int32)
 
@@ -52,7 +54,33 @@ class ModelEngine:
 class TensorFlowEngine(ModelEngine):
     """Inference with TensorFlow in float32 or bfloat16, on whatever device it places the model."""
 
-    def __init__(self, directory: Path, precision: str = "float32") -> None:
-        """Load the checkpoint; raises CheckpointLoadError."""
+    def __init__(self, directory: Path, precision: str = "float32", *, compiled: bool | None = None) -> None:
+        """Load the checkpoint; raises CheckpointLoadError. None compiles with XLA where there is a GPU."""
         with computing_in(precision):
             super().__init__(load_classifier(directory))
+        self._is_compiled = has_gpu() if compiled is None else compiled
+        if self._is_compiled:
+            self._run = tf.function(self._forward, input_signature=self._run.input_signature, jit_compile=True)
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        """As above. XLA compiles each shape that it meets, which takes seconds: batches are padded to few of them."""
+        if not self._is_compiled:
+            return super().logits(batch)
+        return super().logits(bucketed(batch, self._model.settings.positions))[: len(batch.token_ids)]
+
+
+def bucketed(batch: Batch, most_tokens: int) -> Batch:
+    """The batch with rows and tokens of padding, up to the next shape of those that batches are given.
+
+    Rows have at most so many tokens, for which the model has positions.
+    """
+    rows, tokens = batch.token_ids.shape
+    more = ((0, _bucket(rows, _ROWS) - rows), (0, min(_bucket(tokens, _TOKENS), most_tokens) - tokens))
+    # Ids of 0 under a mask of 0: whatever the vocabulary has there is read by nobody.
+    return Batch(*(np.pad(part, more) for part in (batch.token_ids, batch.segment_ids, batch.padding_mask)))
+
+
+def _bucket(size: int, finest: int) -> int:
+    """The next multiple of a quarter of the power of two below, so that at most a fifth is padding, or of `finest`."""
+    step = max(finest, 2 ** (max(size - 1, 1).bit_length() - 1) // 4)
+    return -(-size // step) * step

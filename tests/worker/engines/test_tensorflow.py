@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.engines.base import Batch, Engine
-from worker.engines.tensorflow import TensorFlowEngine
+from worker.engines.tensorflow import TensorFlowEngine, bucketed
 from worker.probabilities import probabilities
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
@@ -44,6 +46,48 @@ def test_bfloat16_is_near_float32_and_not_the_same() -> None:
     assert 1e-5 < np.abs(rough_values - exact_values).max() < 0.02
     # The next model is built in float32 again.
     np.testing.assert_array_equal(TensorFlowEngine(CHECKPOINTS / "bert").logits(batch(8, 20)), exact)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+def test_what_xla_compiles_says_the_same_of_batches_of_all_shapes(name: str) -> None:
+    plain, compiled = (TensorFlowEngine(CHECKPOINTS / name, compiled=one) for one in (False, True))
+    for rows, length in ((1, 1), (3, 7), (5, 30), (9, 17)):
+        some = batch(rows, length)
+        np.testing.assert_allclose(compiled.logits(some), plain.logits(some), atol=1e-4)
+
+
+def test_only_a_gpu_has_batches_compiled() -> None:
+    seen: list[tuple[int, ...]] = []
+    engine = TensorFlowEngine(CHECKPOINTS / "bert")
+    run = engine._run
+    engine._run = lambda *parts: seen.append(parts[0].shape) or run(*parts)
+    engine.logits(batch(3, 7))
+    assert seen == [(3, 7)]
+
+
+@given(st.integers(1, 600), st.integers(1, 512))
+def test_few_shapes_with_little_padding(rows: int, tokens: int) -> None:
+    ids = np.ones((rows, tokens), np.int32)
+    padded = bucketed(Batch(ids, ids, ids), 512)
+    high, wide = padded.token_ids.shape
+    assert high - rows < max(4, high / 5)
+    assert wide - tokens < max(8, wide / 5)
+    assert padded.padding_mask.sum() == padded.token_ids.sum() == rows * tokens
+    assert padded.padding_mask[:rows, :tokens].all()
+
+
+def test_no_row_is_longer_than_the_model_has_positions() -> None:
+    ids = np.ones((1, 57), np.int32)
+    assert [bucketed(Batch(ids, ids, ids), most).token_ids.shape for most in (60, 512)] == [(4, 60), (4, 64)]
+
+
+def test_shapes_are_few() -> None:
+    widths, heights = (
+        {bucketed(Batch(*[np.ones(shape, np.int32)] * 3), 512).token_ids.shape[at] for shape in shapes}
+        for at, shapes in ((1, [(1, n) for n in range(1, 513)]), (0, [(n, 1) for n in range(1, 257)]))
+    )
+    assert len(widths) <= 24
+    assert len(heights) <= 24
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
