@@ -85,7 +85,8 @@ class ParquetSource(FileSource):
                 )
         except (UnpacksTooFar, RowsTooLarge) as error:
             raise SourceError(f"{self.content.shown} can not be read: {error}") from error
-        except pyarrow.ArrowException as error:
+        except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+            # The latter of names of columns, which pyarrow decodes when they are asked for.
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise SourceError(f"{self.content.shown} can not be read as parquet: {reason}") from error
 

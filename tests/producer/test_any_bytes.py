@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet as parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from producer.errors import ProducerError, SourceError
@@ -99,6 +99,7 @@ def test_every_record_becomes_one_row_or_bad_row(folder: Path, case: tuple[str, 
 
 @settings(max_examples=200, deadline=None)
 @given(content=damaged(parquet_bytes()))
+@example(content=_with(parquet_bytes(), [(234, 128)], 0))  # the name of a column is not UTF-8
 def test_every_row_of_a_damaged_parquet_is_told_or_refused(folder: Path, content: bytes):
     (folder / "a.parquet").write_bytes(content)
     check(opened_or_refused(folder / "a.parquet"))

@@ -200,9 +200,8 @@ def make_large(context: WorkerContext, loaded: LoadedModel) -> Callable[[int], l
 
 
 def test_full_chunks_of_a_job_go_together_once_one_was_done_in_a_moment(
-    context: WorkerContext, watch: Callable[..., Watched], make_large: Callable[[int], list[int]]
+    context: WorkerContext, make_large: Callable[[int], list[int]]
 ) -> None:
-    engine = watch()
     first, *_ = make_large(4)
     run_chunk(context, first, score_chunks)
     assert [state for state, *_ in chunks(context)] == ["done", "pending", "pending", "pending"]
@@ -210,7 +209,6 @@ def test_full_chunks_of_a_job_go_together_once_one_was_done_in_a_moment(
     context.strides.note([replace(A_CLAIM, job_id=1)], 3, 0.01)
     run_chunk(context, first, score_chunks)
     assert [state for state, *_ in chunks(context)] == ["done", "done", "done", "pending"]
-    assert engine.batches == 2
     assert [(job.scored, job.failed) for job in jobs(context)] == [(9, 0)]
 
 
