@@ -228,7 +228,6 @@ def test_what_a_chunk_took_is_noted_for_its_job(
 
 def test_of_full_chunks_that_are_given_back_each_is_rung_for(
     context: WorkerContext,
-    watch: Callable[..., Watched],
     make_large: Callable[[int], list[int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

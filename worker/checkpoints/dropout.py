@@ -20,5 +20,4 @@ def drop(layer: keras.layers.Dropout, x: Any, training: bool | None) -> Any:
     size = tf.size(x)
     words = tf.random.stateless_uniform([(size + 3) // 4], layer.seed_generator.next(), None, None, tf.int32)
     drawn = tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size], tf.shape(x))
-    is_kept = drawn < tf.constant(kept, tf.uint8) if kept else tf.zeros_like(drawn, tf.bool)
-    return x * (tf.cast(is_kept, x.dtype) * (_LEVELS / max(kept, 1)))
+    return x * (tf.cast(drawn < tf.constant(kept, tf.uint8), x.dtype) * (_LEVELS / max(kept, 1)))

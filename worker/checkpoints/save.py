@@ -35,11 +35,10 @@ def save_checkpoint(
     """Write config.json, model.safetensors (float32) and the tokenizer into target_directory.
 
     Config keys other than those of labels and layers, the tokenizer, and the rows of the token table that the model
-    was made without, are the source's. max_tokens becomes the
-    tokenizer's model_max_length. Existing files are overwritten; write into a new directory and rename it
-    for an atomic change. config.json, without which nothing loads, comes last, when all else is on the disk:
-    a write cut short at any point leaves no checkpoint. Raises CheckpointSaveError, and OSError where the
-    disk refuses (ENOSPC, EDQUOT).
+    was made without, are the source's. max_tokens becomes the tokenizer's model_max_length. Existing files are
+    overwritten; write into a new directory and rename it for an atomic change. config.json, without which nothing
+    loads, comes last, when all else is on the disk: a write cut short at any point leaves no checkpoint. Raises
+    CheckpointSaveError, and OSError where the disk refuses (ENOSPC, EDQUOT).
     """
     _check(model.output_shape[-1], labels, problem_type)
     try:
@@ -83,9 +82,8 @@ def _whole(tensors: dict[str, np.ndarray], model: Classifier, source: Path) -> d
     if model.met_tokens is None:
         return tensors
     name = FAMILIES[model.family].prefix + WORDS
-    base = read_tensors(weights_files(source))
     # A bare encoder's names are without the prefix.
-    table = base[WORDS if WORDS in base else name]
+    (table,) = read_tensors(weights_files(source), only={name, WORDS}).values()
     return tensors | {name: put_back(tensors[name], model.met_tokens, table)}
 
 
