@@ -44,6 +44,9 @@ tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
 # One operation after the other, each on all cores: where oneDNN computes two of a training's small products at the same
 # time, TensorFlow 2.21 now and then breaks the heap, and the process dies (about 1 in 15 at the first training).
 tf.config.threading.set_inter_op_parallelism_threads(1)
+# Passes over a graph that cost the first batch time and give nothing back: of what the one fuses, products with their
+# biases take half as long again, and the other turns images.
+tf.config.optimizer.set_experimental_options({"remapping": False, "layout_optimizer": False})
 
 if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("GPU-") and not tf.config.list_physical_devices("GPU"):
     structlog.get_logger().warning(

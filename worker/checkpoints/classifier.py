@@ -23,7 +23,8 @@ class Classifier(keras.Model):
     family, settings, labels and problem_type describe it. fresh_variables names the variables that the
     checkpoint did not fill and that hold seeded random numbers: empty for a checkpoint loaded with its own
     head. met_tokens are the ids whose rows of the token table it has, where it has not all: it then takes
-    their places among these for token ids (worker.checkpoints.vocabulary).
+    their places among these for token ids (worker.checkpoints.vocabulary). The encoder's layers multiply in the format
+    `products`, or in that in which Keras computes.
     """
 
     def __init__(
@@ -33,10 +34,11 @@ class Classifier(keras.Model):
         labels: Sequence[str],
         problem_type: str,
         met_tokens: np.ndarray | None = None,
+        products: str | None = None,
     ) -> None:
         backbone = build_backbone(family, settings)
         inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in input_names(family)}
-        features = encode(family, backbone, inputs, settings)
+        features = encode(family, backbone, inputs, settings, products)
         super().__init__(inputs=inputs, outputs=apply_head(family, features, len(labels), settings))
         self.backbone = backbone
         self.family = family

@@ -10,8 +10,6 @@ from worker.cpu import cpu_flags
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 #: Linux's names for processors' bfloat16 dot products.
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
-#: TensorFlow's option to compute in bfloat16 what gains by it, with oneDNN.
-_REWRITING = "auto_mixed_precision_onednn_bfloat16"
 
 
 @contextmanager
@@ -23,21 +21,6 @@ def computing_in(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-@contextmanager
-def multiplying_in(name: str) -> Iterator[None]:
-    """Float32 models that run inside multiply matrices in float32 or bfloat16, on CPUs; the rest stays in float32.
-
-    TensorFlow rewrites their graphs. Of Keras's mixed models everything is in bfloat16, and what is no product of
-    matrices is slow in it on a CPU: a training step of MiniLM on two cores took 0.20 s as such, and takes 0.175.
-    """
-    before = tf.config.optimizer.get_experimental_options().get(_REWRITING, False)
-    tf.config.optimizer.set_experimental_options({_REWRITING: name == "bfloat16"})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({_REWRITING: before})
 
 
 def has_bfloat16() -> bool:

@@ -8,8 +8,12 @@ from worker.checkpoints.settings import Settings
 from worker.checkpoints.transformer import TransformerLayer
 
 
-def encode(family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings) -> Any:
+def encode(
+    family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings, products: str | None = None
+) -> Any:
     """Run the encoder on symbolic inputs; returns the vector that the head stands on, [batch, hidden].
+
+    Its layers multiply in the format `products`, see TransformerLayer.
 
     That is the pooled first token for BERT and ALBERT, the first token's last hidden state for the others. No head
     looks at another token, so the last layer computes none: of the products of six layers a seventh is saved.
@@ -19,10 +23,10 @@ def encode(family: str, backbone: keras.Model, inputs: Mapping[str, Any], settin
         states = backbone.embeddings_projection(states)
     *layers, last = _layers(family, backbone, settings)
     # One for all times that a layer of ALBERT is passed through.
-    computing = {id(layer): TransformerLayer(layer) for layer in layers}
+    computing = {id(layer): TransformerLayer(layer, products=products) for layer in layers}
     for layer in layers:
         states = computing[id(layer)](states, inputs["padding_mask"])
-    first = TransformerLayer(last, first_only=True)(states, inputs["padding_mask"])
+    first = TransformerLayer(last, first_only=True, products=products)(states, inputs["padding_mask"])
     return backbone.pooled_dense(first) if family in ("bert", "albert") else first
 
 

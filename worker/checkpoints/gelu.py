@@ -16,7 +16,8 @@ def gelu(x: Any) -> tuple[Any, Callable[[Any], Any]]:
     """
     scaled = x * math.sqrt(0.5)
     share = 0.5 + 0.5 * tf.math.erf(scaled)
-    slope = share + scaled * math.sqrt(1.0 / math.pi) * tf.exp(-scaled * scaled)
+    # x times the density: its factor is part of the exponent, which saves a pass over the states.
+    slope = share + scaled * tf.exp(-0.5 * math.log(math.pi) - scaled * scaled)
 
     def gradient(upstream: Any) -> Any:
         return upstream * slope

@@ -25,6 +25,7 @@ def load_classifier(
     dropout: float | None = None,
     layers: int | None = None,
     met_tokens: np.ndarray | None = None,
+    products: str | None = None,
 ) -> Classifier:
     """Load a checkpoint directory as a Keras model.
 
@@ -33,7 +34,7 @@ def load_classifier(
     len(labels) classes: normal weights of the config's initializer_range drawn from the seed, biases 0. The
     model's fresh_variables names these. The seed also starts the dropout layers, so equal seeds train alike.
     Of the encoder's layers so many are kept, evenly spread, and of the token table the rows of met_tokens; None keeps
-    all.
+    all. The layers multiply in the format `products`, "bfloat16" or "float32"; None takes that of Keras's policy.
 
     Raises CheckpointLoadError, one line naming the directory and the tensor or the setting.
     """
@@ -46,31 +47,36 @@ def load_classifier(
         settings = weights.settings
         if dropout is not None:
             settings = replace(settings, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout)
-        return _load(weights, settings, labels, problem_type, seed, met_tokens)
+        model = _built(weights, settings, labels, problem_type, met_tokens, products)
+        _fill(model, weights, seed)
+        return model
     except CheckpointLoadError as error:
         raise named(directory, error) from error
 
 
-def _load(
+def _built(
     weights: Weights,
     settings: Settings,
     labels: Sequence[str] | None,
     problem_type: str | None,
-    seed: int,
     met_tokens: np.ndarray | None,
+    products: str | None,
 ) -> Classifier:
     facts = weights.facts
     chosen = facts.labels if labels is None else tuple(labels)
     if not chosen:
         raise CheckpointLoadError("it is a bare encoder without a classification head; give the labels of a new one")
     stated = problem_type or (facts.problem_type if weights.has_head else None)
-    model = Classifier(facts.family, settings, chosen, normalise_problem_type(stated, len(chosen)), met_tokens)
+    kind = normalise_problem_type(stated, len(chosen))
+    return Classifier(facts.family, settings, chosen, kind, met_tokens, products)
+
+
+def _fill(model: Classifier, weights: Weights, seed: int) -> None:
     slots = weights.slots
     _assign(model, slots, weights)
     model.fresh_variables = _fill_fresh(model, slots, seed)
     _refuse_gaps(weights.has_head, model.fresh_variables)
     _start_dropout(model, seed)
-    return model
 
 
 def _assign(model: Classifier, slots: list[Slot], weights: Weights) -> None:

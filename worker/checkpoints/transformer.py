@@ -19,12 +19,15 @@ class TransformerLayer(keras.layers.Layer):
 
     The tokens of all texts are rows of one matrix; queries, keys and values are one product; and dropout, layer
     normalization and GELU go over the states less often, on the way back above all.
+
+    Matrices are multiplied in the format `products`, or in that of the states. A CPU is slow in bfloat16 at all else.
     """
 
-    def __init__(self, layer: Any, *, first_only: bool = False) -> None:
+    def __init__(self, layer: Any, *, first_only: bool = False, products: str | None = None) -> None:
         super().__init__(name=f"{layer.name}_{'first' if first_only else 'all'}")
         self.layer = layer
         self.first_only = first_only
+        self.products = products or self.compute_dtype
 
     def call(self, states: Any, padding_mask: Any, training: bool | None = None) -> Any:
         """The next states."""
@@ -39,8 +42,8 @@ class TransformerLayer(keras.layers.Layer):
     def _feed_forward(self, rows: Any, training: bool | None) -> Any:
         layer = self.layer
         up, down = layer._feedforward_intermediate_dense, layer._feedforward_output_dense
-        wide = up.activation(_dense(rows, up.kernel, up.bias))
-        narrow = drop(layer._feedforward_dropout, _dense(wide, down.kernel, down.bias), training)
+        wide = up.activation(self._dense(rows, up.kernel, up.bias))
+        narrow = drop(layer._feedforward_dropout, self._dense(wide, down.kernel, down.bias), training)
         return normalize(layer._feedforward_layer_norm, rows + narrow)
 
     def _attend(self, rows: Any, read: Any, shape: list[Any], padding: Any, training: bool | None) -> Any:
@@ -52,7 +55,7 @@ class TransformerLayer(keras.layers.Layer):
         mixed = tf.reshape(tf.transpose(tf.matmul(shares, value), [0, 2, 1, 3]), [-1, _width(attention)])
         joined = attention._output_dense
         kernel = tf.reshape(joined.kernel, [_width(attention), read.shape[-1]])
-        out = drop(layer._self_attention_dropout, _dense(mixed, kernel, joined.bias), training)
+        out = drop(layer._self_attention_dropout, self._dense(mixed, kernel, joined.bias), training)
         return normalize(layer._self_attention_layer_norm, read + out)
 
     def _projections(self, rows: Any, read: Any, shape: list[Any]) -> tuple[Any, Any, Any]:
@@ -64,9 +67,22 @@ class TransformerLayer(keras.layers.Layer):
         )
         query = tuple(part * (1.0 / math.sqrt(attention._key_dim)) for part in query)
         if not self.first_only:
-            return tuple(self._split(_joined(rows, query, key, value), shape, 3))
-        (of_first,) = self._split(_joined(read, query), [shape[0], 1], 1)
-        return (of_first, *self._split(_joined(rows, key, value), shape, 2))
+            return tuple(self._split(self._joined(rows, query, key, value), shape, 3))
+        (of_first,) = self._split(self._joined(read, query), [shape[0], 1], 1)
+        return (of_first, *self._split(self._joined(rows, key, value), shape, 2))
+
+    def _joined(self, rows: Any, *projections: tuple[Any, Any]) -> Any:
+        """Several projections of the rows beside each other, in the format of products: attention multiplies them."""
+        kernels, biases = zip(*projections, strict=True)
+        product = self._product(rows, tf.concat(kernels, 1))
+        return tf.nn.bias_add(product, tf.cast(tf.concat(biases, 0), product.dtype))
+
+    def _dense(self, rows: Any, kernel: Any, bias: Any) -> Any:
+        product = tf.cast(self._product(rows, kernel), self.compute_dtype)
+        return tf.nn.bias_add(product, tf.cast(bias, self.compute_dtype))
+
+    def _product(self, rows: Any, kernel: Any) -> Any:
+        return tf.matmul(tf.cast(rows, self.products), tf.cast(kernel, self.products))
 
     def _split(self, rows: Any, shape: list[Any], parts: int) -> Any:
         """Rows of several projections beside each other, each by head: [batch, heads, tokens, size]."""
@@ -77,16 +93,3 @@ class TransformerLayer(keras.layers.Layer):
 
 def _width(attention: Any) -> int:
     return int(attention._num_heads * attention._key_dim)
-
-
-def _joined(rows: Any, *projections: tuple[Any, Any]) -> Any:
-    kernels, biases = zip(*projections, strict=True)
-    return _dense(rows, tf.concat(kernels, 1), tf.concat(biases, 0))
-
-
-def _dense(rows: Any, kernel: Any, bias: Any) -> Any:
-    # Rows as a matrix in one place and as a stack of one in the other: seen as one operation, TensorFlow's rewriting
-    # makes a fused one of both, which takes half as long again.
-    product = tf.matmul(rows, tf.convert_to_tensor(kernel))
-    stacked = tf.reshape(product, [1, -1, product.shape[-1]])
-    return tf.reshape(tf.nn.bias_add(stacked, tf.convert_to_tensor(bias)), [-1, product.shape[-1]])

@@ -22,7 +22,7 @@ from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
 from worker import metrics as counted
 from worker.checkpoints.classifier import Classifier
-from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu, multiplying_in
+from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu
 from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
@@ -140,7 +140,7 @@ def _train(
     validator = Validator(validation.measure, write, progress, best)
     keeper = StateKeeper(states, heartbeat.check, progress, context.settings.checkpoint_s)
     began = time.monotonic()
-    with multiplying_in(precision), counted.training(params["name"]):
+    with counted.training(params["name"]):
         if not validator.catch_up():
             meter = StepMeter(params["name"], context.models.device, progress)
             callbacks = [meter, CurveWriter(write, progress), keeper, validator]
@@ -210,6 +210,7 @@ def _new_model(base: Path, params: Mapping[str, Any], met: np.ndarray) -> tuple[
             dropout=params["dropout"],
             layers=params.get("layers"),
             met_tokens=met,
+            products=precision,
         )
     if params["freeze"] or params["lora_rank"]:
         freeze_encoder(model)

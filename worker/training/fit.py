@@ -109,6 +109,9 @@ def fit_classifier(
         padding_id=padding_id,
         input_names=input_names(model.family),
     )
+    # A metric makes its variables when it first sees numbers. If that were in the first step, TensorFlow would trace
+    # the step a second time, which takes seconds.
+    model.compute_metrics(None, data.targets[:1], keras.ops.zeros((1, len(model.labels))))
     # One Keras epoch over all of ours keeps steps and the running figures in one line.
     batches = (params["steps"] - first_step) * params["accumulate"]
     model.fit(dataset, steps_per_epoch=batches, shuffle=False, verbose=0, callbacks=list(callbacks))

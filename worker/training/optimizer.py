@@ -75,7 +75,8 @@ class FusedAdamW(keras.optimizers.AdamW):
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Shrink what decays by one product, which takes the place of the variable's array."""
+        # Once for all: the learning rate is computed anew, in a dozen operations, wherever it is read.
+        kept = 1.0 - self.weight_decay * tf.cast(self.learning_rate, tf.float32)
         for variable in variables:
             if self._use_weight_decay(variable):
-                kept = 1.0 - tf.cast(self.weight_decay * self.learning_rate, variable.dtype)
                 variable.assign(variable.value * kept)

@@ -81,3 +81,15 @@ def test_a_row_in_bfloat16_is_normalized_in_float32() -> None:
     assert out.dtype == tf.bfloat16
     exact = normalize(layer, tf.cast(x, tf.float32))
     np.testing.assert_allclose(tf.cast(out, tf.float32).numpy(), exact.numpy(), rtol=0.01)
+
+
+def test_only_products_are_in_bfloat16_where_that_is_asked_for(checkpoints: Path) -> None:
+    model = load_classifier(checkpoints / "bert")
+    layer = _layers(model.family, model.backbone, model.settings)[0]
+    states = np.random.default_rng(3).normal(size=(BATCH, TOKENS, model.settings.hidden)).astype(np.float32)
+    exact = TransformerLayer(layer)(states, MASK).numpy()
+    rounded = TransformerLayer(layer, products="bfloat16")(states, MASK)
+    assert rounded.dtype == tf.float32
+    # bfloat16 has 8 bits of precision, float32 24: states that had been rounded to it would have no more either.
+    assert 1e-4 < np.abs(rounded - exact).max() < 0.05
+    assert float(tf.reduce_max(tf.abs(tf.cast(tf.cast(rounded, tf.bfloat16), tf.float32) - rounded))) > 1e-4
