@@ -9,14 +9,13 @@ from worker.checkpoints.transformer import TransformerLayer
 
 
 def encode(
-    family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings, products: str | None = None
+    family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings, products: str | None
 ) -> Any:
     """Run the encoder on symbolic inputs; returns the vector that the head stands on, [batch, hidden].
 
-    Its layers multiply in the format `products`, see TransformerLayer.
-
     That is the pooled first token for BERT and ALBERT, the first token's last hidden state for the others. No head
     looks at another token, so the last layer computes none: of the products of six layers a seventh is saved.
+    All multiply in the number format `products`, see TransformerLayer.
     """
     states = backbone.embeddings_dropout(backbone.embeddings_layer_norm(_embed(family, backbone, inputs, settings)))
     if family == "albert":

@@ -74,15 +74,12 @@ class TransformerLayer(keras.layers.Layer):
     def _joined(self, rows: Any, *projections: tuple[Any, Any]) -> Any:
         """Several projections of the rows beside each other, in the format of products: attention multiplies them."""
         kernels, biases = zip(*projections, strict=True)
-        product = self._product(rows, tf.concat(kernels, 1))
-        return tf.nn.bias_add(product, tf.cast(tf.concat(biases, 0), product.dtype))
+        return self._dense(rows, tf.concat(kernels, 1), tf.concat(biases, 0), self.products)
 
-    def _dense(self, rows: Any, kernel: Any, bias: Any) -> Any:
-        product = tf.cast(self._product(rows, kernel), self.compute_dtype)
-        return tf.nn.bias_add(product, tf.cast(bias, self.compute_dtype))
-
-    def _product(self, rows: Any, kernel: Any) -> Any:
-        return tf.matmul(tf.cast(rows, self.products), tf.cast(kernel, self.products))
+    def _dense(self, rows: Any, kernel: Any, bias: Any, form: str | None = None) -> Any:
+        """The rows times the kernel, plus the bias, in the number format `form`, or in that of the states."""
+        product = tf.matmul(tf.cast(rows, self.products), tf.cast(kernel, self.products))
+        return tf.nn.bias_add(tf.cast(product, form or self.compute_dtype), tf.cast(bias, form or self.compute_dtype))
 
     def _split(self, rows: Any, shape: list[Any], parts: int) -> Any:
         """Rows of several projections beside each other, each by head: [batch, heads, tokens, size]."""
