@@ -31,3 +31,8 @@ def has_bfloat16() -> bool:
 def has_gpu() -> bool:
     """Whether TensorFlow sees one. Every GPU that TensorFlow 2.21 supports multiplies bfloat16."""
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def parts_at_once() -> int:
+    """In how many parts a batch is computed, see worker.checkpoints.parts; a GPU computes it whole."""
+    return 1 if has_gpu() else int(tf.config.threading.get_inter_op_parallelism_threads())

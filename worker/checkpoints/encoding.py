@@ -4,28 +4,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.backend import keras
+from worker.checkpoints.compute import parts_at_once
+from worker.checkpoints.layer_function import LayerFunction
+from worker.checkpoints.parts import Cut, join
 from worker.checkpoints.settings import Settings
 from worker.checkpoints.transformer import TransformerLayer
 
 
 def encode(
-    family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings, products: str | None
+    family: str, backbone: keras.Model, inputs: Mapping[str, Any], settings: Settings, products: str | None = None
 ) -> Any:
     """Run the encoder on symbolic inputs; returns the vector that the head stands on, [batch, hidden].
 
+    Its layers multiply in the format `products`, see LayerFunction.
+
     That is the pooled first token for BERT and ALBERT, the first token's last hidden state for the others. No head
     looks at another token, so the last layer computes none: of the products of six layers a seventh is saved.
-    All multiply in the number format `products`, see TransformerLayer.
     """
     states = backbone.embeddings_dropout(backbone.embeddings_layer_norm(_embed(family, backbone, inputs, settings)))
     if family == "albert":
         states = backbone.embeddings_projection(states)
+    cut = Cut(parts_at_once())
+    states, masks = cut(states), cut(inputs["padding_mask"])
     *layers, last = _layers(family, backbone, settings)
+    all_tokens = LayerFunction(last, first_only=False, products=products)
     # One for all times that a layer of ALBERT is passed through.
-    computing = {id(layer): TransformerLayer(layer, products=products) for layer in layers}
+    computing = {id(layer): TransformerLayer(layer, all_tokens) for layer in layers}
     for layer in layers:
-        states = computing[id(layer)](states, inputs["padding_mask"])
-    first = TransformerLayer(last, first_only=True, products=products)(states, inputs["padding_mask"])
+        states = computing[id(layer)](states, masks)
+    first_token = LayerFunction(last, first_only=True, products=products)
+    first = join(TransformerLayer(last, first_token)(states, masks))
     return backbone.pooled_dense(first) if family in ("bert", "albert") else first
 
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from worker.backend import keras, tf
+from worker.backend import tf
 
 
-def normalize(layer: keras.layers.LayerNormalization, x: Any) -> Any:
-    """What the layer makes of x, [rows, size], row by row: computed in float32, and returned in x's format."""
-    gamma, beta = (tf.cast(tf.convert_to_tensor(one), tf.float32) for one in (layer.gamma, layer.beta))
-    return tf.cast(_normalize(layer.epsilon, tf.cast(x, tf.float32), gamma, beta), x.dtype)
+def normalize(x: Any, norm: tuple[Any, Any], epsilon: float) -> Any:
+    """What Keras's layer makes of x, [rows, size], row by row: computed in float32, and returned in x's format.
+
+    A norm is a gamma and a beta, each [size].
+    """
+    gamma, beta = (tf.cast(one, tf.float32) for one in norm)
+    return tf.cast(_normalize(epsilon, tf.cast(x, tf.float32), gamma, beta), x.dtype)
 
 
 def _normalize(epsilon: float, x: Any, gamma: Any, beta: Any) -> Any:

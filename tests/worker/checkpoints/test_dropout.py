@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from worker.backend import keras, tf
+from worker.backend import tf
 from worker.checkpoints.dropout import drop
 
 
-def dropped(rate: float, shape: tuple[int, ...], seed: int = 3, *, training: bool | None = True) -> np.ndarray:
-    return drop(keras.layers.Dropout(rate, seed=seed), tf.ones(shape), training).numpy()
+def dropped(rate: float, shape: tuple[int, ...], seed: int | None = 3) -> np.ndarray:
+    (out,) = drop([tf.ones(shape)], rate, None if seed is None else tf.constant([seed, 0]))
+    return out.numpy()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.9])
@@ -23,17 +24,23 @@ def test_a_share_is_left_out_and_the_mean_stays(rate: float) -> None:
     assert (values != 0).any(axis=1).all()
 
 
-def test_the_same_seed_draws_the_same_and_each_call_anew() -> None:
-    layers = [keras.layers.Dropout(0.5, seed=seed) for seed in (1, 1, 2)]
-    first, again, other = (drop(layer, tf.ones((9, 7)), True).numpy() for layer in layers)
+def test_the_same_seed_draws_the_same() -> None:
+    first, again, other = (dropped(0.5, (9, 7), seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert not np.array_equal(first, drop(layers[0], tf.ones((9, 7)), True).numpy())
 
 
-@pytest.mark.parametrize(("rate", "training"), [(0.5, False), (0.5, None), (0.0, True)])
-def test_nothing_is_left_out_otherwise(rate: float, training: bool | None) -> None:
-    np.testing.assert_array_equal(dropped(rate, (3, 5), training=training), np.ones((3, 5)))
+# The second is as a batch of one text is cut in two.
+@pytest.mark.parametrize("sizes", [(2, 3), (0, 5), (1, 1, 3)])
+def test_parts_lose_what_the_whole_loses(sizes: tuple[int, ...]) -> None:
+    parts = drop([tf.ones((size, 3, 7)) for size in sizes], 0.5, tf.constant([3, 0]))
+    assert [len(part) for part in parts] == list(sizes)
+    np.testing.assert_array_equal(np.concatenate(parts), dropped(0.5, (5, 3, 7)))
+
+
+@pytest.mark.parametrize(("rate", "seed"), [(0.5, None), (0.0, 3)])
+def test_nothing_is_left_out_otherwise(rate: float, seed: int | None) -> None:
+    np.testing.assert_array_equal(dropped(rate, (3, 5), seed), np.ones((3, 5)))
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (2, 3, 5)])
@@ -43,8 +50,7 @@ def test_any_number_of_elements(shape: tuple[int, ...]) -> None:
 
 def test_what_is_left_out_has_no_gradient_and_the_rest_is_scaled() -> None:
     x = tf.ones((50, 40))
-    layer = keras.layers.Dropout(0.25, seed=5)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        out = drop(layer, x, True)
+        (out,) = drop([x], 0.25, tf.constant([5, 0]))
     np.testing.assert_array_equal(tape.gradient(out, x).numpy(), out.numpy())
