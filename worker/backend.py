@@ -9,7 +9,9 @@ import os
 
 import structlog
 
+from worker.cpu import cpu_flags
 from worker.errors import WrongBackendError
+from worker.parallelism import share_cores
 from worker.silence import silent_standard_error
 
 #: TensorFlow's own variable: a person who wants its log sets it to another level.
@@ -38,12 +40,10 @@ with _quiet():
     import keras_hub
     import tensorflow as tf
 
-#: As many threads as this process may use cores, whether it was pinned to them by us or by somebody else.
-_THREADS = len(os.sched_getaffinity(0))
-tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
-# One operation after the other, each on all cores: where oneDNN computes two of a training's small products at the same
-# time, TensorFlow 2.21 now and then breaks the heap, and the process dies (about 1 in 15 at the first training).
-tf.config.threading.set_inter_op_parallelism_threads(1)
+# Of the cores that this process may use, whether it was pinned to them by us or by somebody else.
+_THREADS = share_cores(len(os.sched_getaffinity(0)), cpu_flags())
+tf.config.threading.set_inter_op_parallelism_threads(_THREADS.at_once)
+tf.config.threading.set_intra_op_parallelism_threads(_THREADS.each)
 # Passes over a graph that cost the first batch time and give nothing back: of what the one fuses, products with their
 # biases take half as long again, and the other turns images.
 tf.config.optimizer.set_experimental_options({"remapping": False, "layout_optimizer": False})

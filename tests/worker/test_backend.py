@@ -3,9 +3,11 @@
 import os
 
 from worker.backend import tf
+from worker.cpu import cpu_flags
+from worker.parallelism import Threads, share_cores
 
 
-def test_operations_run_one_after_the_other_each_on_all_cores() -> None:
-    # Two of oneDNN's small products at the same time break the heap now and then: a training died of it.
-    assert tf.config.threading.get_inter_op_parallelism_threads() == 1
-    assert tf.config.threading.get_intra_op_parallelism_threads() == len(os.sched_getaffinity(0))
+def test_operations_have_the_threads_that_suit_this_cpu() -> None:
+    threads = tf.config.threading
+    told = Threads(threads.get_inter_op_parallelism_threads(), threads.get_intra_op_parallelism_threads())
+    assert told == share_cores(len(os.sched_getaffinity(0)), cpu_flags())

@@ -1,8 +1,6 @@
 """A batch in parts, each of which is computed on a core of its own at the same time as the others.
 
-An operation on a whole batch of reviews is over so soon that to share it among cores costs about what it saves: on two
-cores with AMX a training step of MiniLM took as long as on one, and four fifths of that in two parts. There are as many
-as TensorFlow may run operations at once, which worker.backend says: one, for as long as oneDNN is not safe with more.
+There are as many as TensorFlow may run operations at once, which worker.parallelism says: often one, the whole batch.
 """
 
 from collections.abc import Sequence
@@ -25,7 +23,7 @@ class Cut(keras.layers.Layer):
             return [whole]
         rows = tf.shape(whole)[0]
         ends = [rows * number // self._count for number in range(self._count + 1)]
-        return [whole[start:end] for start, end in pairwise(ends)]
+        return tf.split(whole, tf.stack([end - start for start, end in pairwise(ends)]), num=self._count)
 
     def compute_output_spec(self, whole: Any) -> list[Any]:
         """Any number of rows each."""
