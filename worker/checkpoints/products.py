@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from worker.backend import tf
+from worker.checkpoints.parts import join
 
 
 def multiply(parts: Sequence[Any], kernel: Any, form: Any) -> list[Any]:
@@ -19,7 +20,7 @@ def multiply(parts: Sequence[Any], kernel: Any, form: Any) -> list[Any]:
         cast_kernel, rows = tf.cast(kernel, form), [tf.cast(part, form) for part in parts]
 
         def gradient(*upstream: Any) -> tuple[Any, ...]:
-            of_kernel = tf.matmul(_joined(rows), _joined(upstream), transpose_a=True)
+            of_kernel = tf.matmul(join(rows), join(upstream), transpose_a=True)
             of_rows = (tf.matmul(one, cast_kernel, transpose_b=True) for one in upstream)
             given = (tf.cast(one, part.dtype) for one, part in zip(of_rows, parts, strict=True))
             return tf.cast(of_kernel, kernel.dtype), *given
@@ -27,7 +28,3 @@ def multiply(parts: Sequence[Any], kernel: Any, form: Any) -> list[Any]:
         return [tf.matmul(one, cast_kernel) for one in rows], gradient
 
     return list(forward(kernel, *parts))
-
-
-def _joined(rows: Sequence[Any]) -> Any:
-    return rows[0] if len(rows) == 1 else tf.concat(rows, 0)

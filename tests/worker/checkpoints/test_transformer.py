@@ -127,3 +127,16 @@ def test_layers_that_are_alike_are_traced_once(checkpoints: Path) -> None:
     first, other = (TransformerLayer(layer, function)([states], [tf.constant(MASK)])[0] for layer in layers[:2])
     assert float(tf.reduce_max(tf.abs(first - other))) > 1e-3
     assert function._traced.experimental_get_tracing_count() == 1
+
+
+def test_each_call_drops_anew_in_training_alone(checkpoints: Path) -> None:
+    model = load_classifier(checkpoints / "bert", labels=["bad", "good"], dropout=0.5)
+    layer = _layers(model.family, model.backbone, model.settings)[0]
+    computed = TransformerLayer(layer, LayerFunction(layer, first_only=False, products=None))
+    states = [tf.ones((BATCH, TOKENS, model.settings.hidden))]
+    first, again, untrained, unsaid = (
+        computed(states, [tf.constant(MASK)], training=training)[0].numpy() for training in (True, True, False, None)
+    )
+    assert np.abs(first - again).max() > 0.01
+    assert np.abs(first - untrained).max() > 0.01
+    np.testing.assert_array_equal(untrained, unsaid)
