@@ -1,6 +1,7 @@
 """This machine's CPU: the instructions that decide how fast, and how exactly, low precision is computed."""
 
 import platform
+from collections.abc import Container
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -27,7 +28,27 @@ def cpu_kind() -> str:
 
 def cpu_flags() -> set[str]:
     """The instructions that the kernel names; none where it does not tell them."""
+    told = _first_processor()
+    return set(told.get("flags", told.get("Features", "")).split())
+
+
+def cpu_vendor() -> str:
+    """As the kernel names it, `GenuineIntel` or `AuthenticAMD`; empty where it does not."""
+    return _first_processor().get("vendor_id", "")
+
+
+def multiplies_faster_in_bfloat16(flags: Container[str], vendor: str) -> bool:
+    """Whether this CPU multiplies matrices faster in bfloat16 than in float32: having the instructions is not enough.
+
+    AMX does, and AVX-512 on an EPYC. On a Xeon whose AMX its hypervisor hides, which leaves those of AVX-512,
+    TensorFlow's products took 1.8 times as long as in float32, and PyTorch's as long.
+    """
+    return "amx_bf16" in flags or ("avx512_bf16" in flags and vendor == "AuthenticAMD")
+
+
+def _first_processor() -> dict[str, str]:
     if not _CPUINFO.exists():
-        return set()
-    lines = (line.partition(":") for line in _CPUINFO.read_text().splitlines())
-    return next((set(value.split()) for name, _, value in lines if name.strip() in ("flags", "Features")), set())
+        return {}
+    first = _CPUINFO.read_text().partition("\n\n")[0]
+    lines = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}

@@ -73,7 +73,7 @@ def _arguments(task: dict[str, Any]) -> transformers.TrainingArguments:
         warmup_steps=0.1,
         weight_decay=0.01,
         max_grad_norm=1.0,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy=task["sampling"],
         seed=task["seed"],
         bf16=task["bfloat16"],
         use_cpu=True,

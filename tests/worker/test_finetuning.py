@@ -184,6 +184,21 @@ def test_the_same_seed_gives_the_same_model(context: WorkerContext, make_job: Ca
     assert contest.metric == "validation_accuracy"
 
 
+def test_it_multiplies_in_the_format_that_suits_the_device(
+    context: WorkerContext, make_job: Callable[..., tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for form in ("float32", "bfloat16"):
+        monkeypatch.setattr("worker.training.finetune.format_of_products", lambda form=form: form)
+        run_chunk(context, make_job(epochs=1, steps=2)[1], finetune)
+    with context.database.read() as connection:
+        models = list_models(connection)
+    assert [model.metrics["training_precision"] for model in models] == ["float32", "bfloat16"]
+    exact, rounded = (load_file(Path(model.path) / "model.safetensors") for model in models)
+    apart = max(float(np.abs(exact[name] - rounded[name]).max()) for name in exact)
+    # Rounded indeed, and yet the same training.
+    assert 1e-6 < apart < 4 * PLAN["learning_rate"]
+
+
 def test_a_base_that_is_gone_fails_with_its_reason(
     context: WorkerContext, make_job: Callable[..., tuple[int, int]]
 ) -> None:

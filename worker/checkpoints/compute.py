@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker.backend import keras, tf
-from worker.cpu import cpu_flags
+from worker.cpu import cpu_flags, cpu_vendor, multiplies_faster_in_bfloat16
 
 #: Format -> Keras's name for computing in it with float32 weights.
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -26,6 +26,12 @@ def computing_in(name: str) -> Iterator[None]:
 def has_bfloat16() -> bool:
     """Whether this device has instructions for it: without, it is many times slower than float32."""
     return has_gpu() or bool(cpu_flags() & _CPU_FLAGS)
+
+
+def format_of_products() -> str:
+    """In which format a training multiplies matrices: the faster on this device of bfloat16 and float32."""
+    faster = has_gpu() or multiplies_faster_in_bfloat16(cpu_flags(), cpu_vendor())
+    return "bfloat16" if faster else "float32"
 
 
 def has_gpu() -> bool:

@@ -22,7 +22,7 @@ from db.registry import RegisteredModel, register_model
 from db.training import TrainingExample, forget_metrics, load_examples, set_trained_model, store_metrics
 from worker import metrics as counted
 from worker.checkpoints.classifier import Classifier
-from worker.checkpoints.compute import computing_in, has_bfloat16, has_gpu
+from worker.checkpoints.compute import computing_in, format_of_products, has_gpu
 from worker.checkpoints.heads import divide_logits
 from worker.checkpoints.load import load_classifier
 from worker.checkpoints.save import save_checkpoint
@@ -200,7 +200,7 @@ def _taught(teacher: TeacherAnswers, examples: Sequence[TrainingExample], params
 
 def _new_model(base: Path, params: Mapping[str, Any], met: np.ndarray) -> tuple[Classifier, str]:
     """The base as a compiled model of those tokens with a head for the labels, and the precision it trains in."""
-    precision = "bfloat16" if has_bfloat16() else "float32"
+    precision = format_of_products()
     with computing_in(precision if has_gpu() else "float32"):
         model = load_classifier(
             base,
