@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cli.output import counted, print_facts, say
+from cli.training_check import show_training_check
 
 
 def show_provenance(told: Mapping[str, Any]) -> None:
@@ -23,8 +24,12 @@ def show_provenance(told: Mapping[str, Any]) -> None:
             "  libraries": libraries,
         }
     )
+    parameters = told["parameters"]
     say("  parameters")
-    print_facts({f"    {name}": value for name, value in told["parameters"].items()})
+    print_facts({f"    {name}": value for name, value in parameters.items() if name != "data"})
+    if "data" in parameters:
+        say("")
+        show_training_check(parameters)
 
 
 def _teacher(teacher: Mapping[str, Any]) -> str:

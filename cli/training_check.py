@@ -15,7 +15,7 @@ _REASONS = {
     "empty": "without a text",
     "unlabelled": "without a label",
     "unreadable": "that cannot be read (see them with `jobs show`)",
-    "repeats": "that repeat a text",
+    "repeats": "with the text of another row",
     "ties": "of a text that has as many rows with another label",
     "train_in_validation": "of training whose text is in validation too",
     "train_in_test": "of training whose text is in test too",

@@ -7,7 +7,7 @@ from typing import Any
 import pygal
 from markupsafe import Markup
 
-from cli.pages.charts import draw, new_chart
+from cli.pages.charts import COLOURS, draw, new_chart
 from db.training import CurvePoint
 
 #: A training of hours has tens of thousands of points; a chart is not this many pixels wide.
@@ -41,7 +41,10 @@ def draw_reliability(bins: Iterable[Mapping[str, float]]) -> Markup:
 
 def _curve(name: str, lines: Mapping[str, list[tuple[float, float]]]) -> Markup:
     few = max(len(points) for points in lines.values()) <= _FEW_POINTS
-    chart = _chart(name, "step", show_dots=few, show_legend=len(lines) > 1)
+    # What was measured on validation alone looks as it does beside the training's, and says what it is.
+    colours = COLOURS if "training" in lines else COLOURS[1:]
+    legend = {"show_legend": "validation" in lines, "legend_at_bottom_columns": len(lines)}
+    chart = _chart(name, "step", colours=colours, show_dots=few, **legend)
     chart.x_value_formatter = lambda step: f"{step:,.0f}"
     chart.value_formatter = lambda value: f"{value:.3g}"
     for where, points in lines.items():
@@ -50,7 +53,8 @@ def _curve(name: str, lines: Mapping[str, list[tuple[float, float]]]) -> Markup:
 
 
 def _chart(name: str, x_title: str, **config: Any) -> pygal.XY:
-    return new_chart(pygal.XY, name, x_title=x_title, **config)
+    # The lines' names are ours, and short enough to be told whole.
+    return new_chart(pygal.XY, name, x_title=x_title, truncate_legend=-1, **config)
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 from cli.model_report.charts import draw_curves, draw_reliability
 from cli.model_report.gather import ModelFacts
 from cli.output import local_time
-from cli.pages.model_facts import held_out_scores, model_facts
+from cli.pages.model_facts import held_out_scores, model_facts, score_name
 from cli.pages.template import render
 
 #: Parameters of the job, by what they are called here.
@@ -48,6 +48,7 @@ def make_page(facts: ModelFacts) -> str:
         curves=draw_curves(facts.curve),
         mistakes=facts.mistakes,
         words=_words,
+        score_name=score_name,
     )
 
 

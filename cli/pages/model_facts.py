@@ -36,6 +36,11 @@ def model_facts(model: RegisteredModel) -> dict[str, Any]:
     }
 
 
+def score_name(metric: str) -> str:
+    """What a person calls a metric, of those that only a curve has too."""
+    return _SCORES[metric][0] if metric in _SCORES else metric.replace("_", " ").capitalize()
+
+
 def held_out_scores(metrics: Mapping[str, Any], split: str | None) -> dict[str, str]:
     """The scores on the split that was evaluated, in words."""
     found = {name: metrics.get(f"{split}_{name}") for name in _SCORES}

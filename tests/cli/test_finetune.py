@@ -49,7 +49,7 @@ def test_the_check_counts_labels_by_split_and_tells_what_was_left_out(
         "Data: 47 rows, 40 examples: 32 train, 4 validation, 4 test",
         "  left out: 1 row without a text",
         "  left out: 1 row without a label",
-        "  left out: 4 rows that repeat a text",
+        "  left out: 4 rows with the text of another row",
         "  left out: 1 row of a text that has as many rows with another label",
         "  settled: 1 text with different labels; most rows, or the mean, decide",
     ]

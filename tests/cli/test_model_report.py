@@ -98,6 +98,21 @@ def test_the_page_tells_everything(run: Run, tmp_path: Path) -> None:
     assert "a temperature of 1.5" in " ".join(page.source.split())
 
 
+def test_what_only_validation_tells_says_so(run: Run, tmp_path: Path) -> None:
+    add_version(SINGLE, LOGITS, TARGETS)
+    with open_database().write() as connection:
+        for step, value in ((45, 0.5), (90, 0.75)):
+            store_metrics(connection, 1, 1, step, {"val_macro_f1": value})
+    page = report(run, tmp_path)
+    assert page.texts["h3"] == ["Loss", "Accuracy", "Macro F1"]
+    last = page.source.partition("Macro F1</h3>")[2].partition("</figure>")[0]
+    assert ">validation<" in last
+    assert "training" not in last
+    # In the colour that validation has beside training, too.
+    assert "var(--second)" in last
+    assert "var(--first)" not in last
+
+
 def test_mistakes_are_shown_as_they_are_and_the_surest_first(run: Run, tmp_path: Path) -> None:
     add_version(SINGLE, LOGITS, TARGETS)
     page = report(run, tmp_path)

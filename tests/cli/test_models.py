@@ -60,6 +60,29 @@ def test_a_version_tells_how_it_was_made(run: Run) -> None:
     assert json.loads(printed(run("models", "show", "taste@1", "--json")))["provenance"] == PROVENANCE
 
 
+def test_a_version_tells_what_its_data_was_like(run: Run) -> None:
+    counts = {"train": 8, "validation": 1}
+    none = dict.fromkeys(counts, 0)
+    check = {
+        "rows": 10,
+        "examples": counts,
+        "left_out": {"repeats": 1},
+        "settled": 0,
+        "labels": {"1": {"train": 5, "validation": 0}, "5": {"train": 3, "validation": 1}},
+        "no_label": none,
+        "unlabelled": none,
+        "targets": {},
+    }
+    parameters = {**PROVENANCE["parameters"], "data": check}
+    with open_database().write() as connection:
+        made = {"kind": "finetuned", "provenance": {**PROVENANCE, "parameters": parameters}}
+        register_model(connection, "checked", Path("/models/checked"), facts("checked"), **made)
+    said = printed(run("models", "show", "checked"))
+    assert "Data: 10 rows, 9 examples: 8 train, 1 validation\n  left out: 1 row with the text of another row\n" in said
+    assert ["5", "3", "1"] in [line.split() for line in said.splitlines()]
+    assert "{" not in said
+
+
 def test_an_alias_moves_and_a_worse_version_is_refused(run: Run) -> None:
     assert printed(run("models", "promote", "taste@1", "production")) == "taste@1 is production now.\n"
     assert printed(run("models", "promote", "taste@1", "production")) == "taste@1 is production already.\n"
