@@ -58,6 +58,8 @@ class Inferred:
     def __init__(self, encoded: Sequence[Encoded]) -> None:
         self.costs = Costs(encoded)
         self.reasons: dict[int, str] = {}
+        #: Those for which alone memory ran out once: they wait for the end.
+        self.put_off: set[int] = set()
         #: How many have logits.
         self.answered = 0
         self._count = len(encoded)
@@ -92,8 +94,9 @@ def infer(
     The device is let go when the last batch has begun, so that another task's begin while it is computed.
     `before_batch` is called with the number of sequences behind us, and may raise to end the work. A batch that
     fails is halved; a sequence that fails alone gets its reason. Out of memory, the budget is halved and the
-    rest is cut anew. Raises the model's own error where the model, not a review, is what fails: `review_of` tells
-    whose each sequence is, without it each is a review's own.
+    rest is cut anew; a sequence for which alone there was none is tried again at the end. Raises the model's own
+    error where the model, not a review, is what fails: `review_of` tells whose each sequence is, without it each is
+    a review's own.
     """
     reviews = range(len(waiting.encoded)) if review_of is None else review_of
     inferred = Inferred(waiting.encoded)
@@ -135,10 +138,7 @@ def _after_error(
     indices, reason = ended.indices, reason_of(error)
     log.warning("batch failed", action="batch_failed", sequences=len(indices), reason=reason)
     if len(indices) == 1:
-        inferred.reasons[indices[0]] = f"the model fails on this review alone: {reason}"
-        failed = {review_of[index] for index in inferred.reasons}
-        if not inferred.answered and len(failed) >= _BROKEN_AFTER:
-            raise error
+        _after_failing_alone(error, waiting, indices[0], inferred, review_of)
     elif is_out_of_memory(error):
         tokens = ended.batch.token_ids.size * streams_of(loaded.engine)
         # Batches that were computed at once may fail together: the budget is halved for the first of them.
@@ -148,3 +148,17 @@ def _after_error(
     else:
         middle = len(indices) // 2
         waiting.put_back(indices[:middle], indices[middle:])
+
+
+def _after_failing_alone(
+    error: Exception, waiting: WaitingBatches, index: int, inferred: Inferred, review_of: Sequence[int]
+) -> None:
+    failed = {review_of[one] for one in (*inferred.reasons, *inferred.put_off, index)}
+    if not inferred.answered and len(failed) >= _BROKEN_AFTER:
+        raise error
+    if is_out_of_memory(error) and index not in inferred.put_off:
+        # What is computed beside it may have had the memory, and that need not be so again.
+        inferred.put_off.add(index)
+        waiting.put_last([index])
+    else:
+        inferred.reasons[index] = f"the model fails on this review alone: {reason_of(error)}"

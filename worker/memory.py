@@ -10,7 +10,7 @@ from worker.settings import WorkerSettings
 #: What engines raise when memory runs out, beside Python's own MemoryError. Named, not imported: TensorFlow takes
 #: seconds to load.
 _NAMES = {"ResourceExhaustedError"}
-_WORDS = ("out of memory", "bad_alloc", "failed to allocate")
+_WORDS = ("out of memory", "bad_alloc", "failed to allocate", "can't alloc")
 
 log = structlog.get_logger()
 

@@ -40,6 +40,10 @@ class WaitingBatches:
         """Let these sequences go next, each part as a batch of its own."""
         self._waiting.extendleft((part, self._collate(part)) for part in reversed(parts))
 
+    def put_last(self, indices: list[int]) -> None:
+        """Let these sequences go last, as a batch of their own."""
+        self._waiting.append((indices, self._collate(indices)))
+
     def cut_again(self, indices: list[int]) -> None:
         """Let these sequences wait too, and cut all that waits for the budget as it is now."""
         self._cut([*indices, *(index for indices, _ in self._waiting for index in indices)])

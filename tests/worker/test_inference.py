@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,17 @@ class Small:
         self.batches.append(batch.token_ids.size)
         if batch.token_ids.size > self.tokens:
             raise MemoryError("no room for so many tokens")
+        return self.engine.logits(batch)  # type: ignore[attr-defined]
+
+
+class Crowded(Small):
+    """One that has no room for batches as wide as `tokens` until a narrower one is done."""
+
+    def logits(self, batch: Batch) -> np.ndarray:
+        narrower = any(width < self.tokens for width in self.batches)
+        self.batches.append(batch.token_ids.shape[1])
+        if self.batches[-1] >= self.tokens and not narrower:
+            raise RuntimeError("can't alloc")
         return self.engine.logits(batch)  # type: ignore[attr-defined]
 
 
@@ -187,6 +199,20 @@ def test_the_budget_is_remembered_for_that_model_and_device(
     assert context.models.get(add_checkpoint("distilbert").id).budget.tokens == 512
     elsewhere = LoadedModels(context.database, context.settings, "cpu@there")
     assert elsewhere.get(loaded.record.id).budget.tokens == 512
+
+
+def test_a_review_that_alone_had_no_memory_is_tried_again_at_the_end(
+    context: WorkerContext, loaded: LoadedModel, make_chunk: Make
+) -> None:
+    crowded = Crowded(loaded.engine, tokens=30)
+    context.models._places[loaded.record.id, "float32"].model = replace(loaded, engine=crowded)
+    reviews = [SomeReview(str(number), f"film {number}" + " terrible" * 40 * (number < 2)) for number in range(9)]
+    run_chunk(context, make_chunk(loaded.record.id, reviews), score_chunks)
+    one, failures = job(context.database)
+    assert (one.state, one.scored, failures) == ("done", 9, [])
+    # Both failed together, then each alone, and were done when all else was.
+    assert [wide for wide, _ in groupby(width >= 30 for width in crowded.batches)] == [True, False, True]
+    assert [width >= 30 for width in crowded.batches[-2:]] == [True, True]
 
 
 def test_a_review_too_large_for_the_device_is_a_failure(
