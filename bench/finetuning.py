@@ -23,10 +23,10 @@ Measured = dict[str, float]
 
 METHOD = (
     "One epoch on the first reviews of demo:rotten_tomatoes:train, and the accuracy on demo:rotten_tomatoes:test, in "
-    "turn, another seed each round. Both: MiniLM with a new head, the batch size and the longest length given here, "
+    "turn, another seed each round. All: MiniLM with a new head, the batch size and the longest length given here, "
     "AdamW with a weight decay of 0.01, gradients clipped at 1, a learning rate of 5e-5 that warms up over a tenth of "
     "the steps and then falls linearly, batches padded to their longest, all cores. Ours is the command `reviewmill "
-    "finetune` on a stack that is up. The Trainer as it comes has its defaults but for these: its fused AdamW, batches "
+    "finetune` on a stack that is up. The Trainer as it comes has its defaults for all else: its fused AdamW, batches "
     "drawn at random, float32. Tuned it groups by length, and computes in bfloat16 where that is faster here. "
     "training_s: of the steps alone, with what is traced or compiled. whole_s: of the command, and of the Trainer's "
     "process, with start, loading, saving and the evaluation."

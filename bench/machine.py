@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
+
+from worker.cpu import cpu_flags, first_processor
 
 #: Instructions that decide the speed of products of matrices, as the kernel names them.
 _FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
@@ -28,9 +29,10 @@ _OURS = (
 
 def describe_machine() -> dict[str, Any]:
     """The machine, the libraries and the day. No name and no path: results are checked in."""
+    flags = cpu_flags()
     return {
-        "cpu": _cpuinfo("model name") or platform.processor(),
-        "flags": {flag: flag in _cpuinfo("flags", "Features").split() for flag in _FLAGS},
+        "cpu": first_processor().get("model name") or platform.processor(),
+        "flags": {flag: flag in flags for flag in _FLAGS},
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpus": gpus(),
@@ -61,11 +63,3 @@ def versions(names: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _cpuinfo(*names: str) -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next(
-        (value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in names), ""
-    )

@@ -28,13 +28,13 @@ def cpu_kind() -> str:
 
 def cpu_flags() -> set[str]:
     """The instructions that the kernel names; none where it does not tell them."""
-    told = _first_processor()
+    told = first_processor()
     return set(told.get("flags", told.get("Features", "")).split())
 
 
 def cpu_vendor() -> str:
     """As the kernel names it, `GenuineIntel` or `AuthenticAMD`; empty where it does not."""
-    return _first_processor().get("vendor_id", "")
+    return first_processor().get("vendor_id", "")
 
 
 def multiplies_faster_in_bfloat16(flags: Container[str], vendor: str) -> bool:
@@ -46,7 +46,8 @@ def multiplies_faster_in_bfloat16(flags: Container[str], vendor: str) -> bool:
     return "amx_bf16" in flags or ("avx512_bf16" in flags and vendor == "AuthenticAMD")
 
 
-def _first_processor() -> dict[str, str]:
+def first_processor() -> dict[str, str]:
+    """What the kernel tells of the first one, by its own names; nothing where it does not tell."""
     if not _CPUINFO.exists():
         return {}
     first = _CPUINFO.read_text().partition("\n\n")[0]

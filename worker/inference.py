@@ -153,9 +153,10 @@ def _after_error(
 def _after_failing_alone(
     error: Exception, waiting: WaitingBatches, index: int, inferred: Inferred, review_of: Sequence[int]
 ) -> None:
-    failed = {review_of[one] for one in (*inferred.reasons, *inferred.put_off, index)}
-    if not inferred.answered and len(failed) >= _BROKEN_AFTER:
-        raise error
+    if not inferred.answered:
+        failed = {review_of[one] for one in (*inferred.reasons, *inferred.put_off, index)}
+        if len(failed) >= _BROKEN_AFTER:
+            raise error
     if is_out_of_memory(error) and index not in inferred.put_off:
         # What is computed beside it may have had the memory, and that need not be so again.
         inferred.put_off.add(index)

@@ -37,7 +37,7 @@ def model_facts(model: RegisteredModel) -> dict[str, Any]:
 
 
 def score_name(metric: str) -> str:
-    """What a person calls a metric, of those that only a curve has too."""
+    """What a person calls a metric: a score, or one that only a curve has."""
     return _SCORES[metric][0] if metric in _SCORES else metric.replace("_", " ").capitalize()
 
 
